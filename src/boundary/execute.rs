@@ -1,0 +1,103 @@
+//! The caller's own `execute=` as the runner: every command and every kernel write goes through it.
+
+use std::path::Path;
+use std::sync::Mutex;
+
+use log::debug;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+
+use crate::error::{CommandFailure, Error, Result};
+use crate::host::act::runner::{Arg, Command, Output, Runner};
+use crate::log::HOST;
+
+/// A callable with the contract of `os_brick.privileged.rootwrap.execute`.
+pub struct Caller {
+    execute: Py<PyAny>,
+    /// The first exception that was no failed command: raised again as it was.
+    raised: Mutex<Option<PyErr>>,
+}
+
+impl Caller {
+    pub fn new(execute: Py<PyAny>) -> Caller {
+        Caller { execute, raised: Mutex::new(None) }
+    }
+
+    /// The caller's own exception, if one ended the operation.
+    pub fn raised(&self) -> Option<PyErr> {
+        self.raised.lock().ok()?.take()
+    }
+
+    fn call(&self, command: &Command, input: Option<&str>) -> Result<Output> {
+        Python::attach(|py| self.call_attached(py, command, input).map_err(|error| self.translate(py, command, error)))
+    }
+
+    fn call_attached(&self, py: Python<'_>, command: &Command, input: Option<&str>) -> PyResult<Output> {
+        let words = std::iter::once(command.program).chain(command.args.iter().map(|arg| match arg {
+            Arg::Plain(text) => text.as_str(),
+            Arg::Secret(secret) => secret.reveal(),
+        }));
+        let args = PyTuple::new(py, words.collect::<Vec<_>>())?;
+        let kwargs = PyDict::new(py);
+        kwargs.set_item("run_as_root", true)?;
+        kwargs.set_item("check_exit_code", &command.accept)?;
+        if let Some(input) = input {
+            kwargs.set_item("process_input", input)?;
+        }
+        let answer = self.execute.bind(py).call(args, Some(&kwargs))?;
+        let (stdout, stderr) = if answer.is_none() { (String::new(), String::new()) } else { texts(&answer)? };
+        // The contract tells the outputs only; that nothing was raised means a code that is fine.
+        Ok(Output { code: command.accept.first().copied(), stdout, stderr })
+    }
+
+    fn translate(&self, py: Python<'_>, command: &Command, error: PyErr) -> Error {
+        let value = error.value(py);
+        let text = |name: &str| value.getattr(name).ok().and_then(|field| as_text(&field)).unwrap_or_default();
+        if let Ok(code) = value.getattr("exit_code") {
+            return Error::Command(Box::new(CommandFailure {
+                argv: command.to_string(),
+                code: code.extract().ok(),
+                stdout: text("stdout"),
+                stderr: text("stderr"),
+            }));
+        }
+        let message = format!("{command}: {error}");
+        if let Ok(mut raised) = self.raised.lock() {
+            raised.get_or_insert(error);
+        }
+        Error::Caller { message }
+    }
+}
+
+fn texts(answer: &Bound<'_, PyAny>) -> PyResult<(String, String)> {
+    let part = |index: usize| answer.get_item(index).map(|part| as_text(&part).unwrap_or_default());
+    Ok((part(0)?, part(1)?))
+}
+
+fn as_text(value: &Bound<'_, PyAny>) -> Option<String> {
+    if let Ok(text) = value.extract::<String>() {
+        return Some(text);
+    }
+    value.extract::<Vec<u8>>().ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+impl Runner for Caller {
+    fn run(&self, command: &Command) -> Result<Output> {
+        debug!(target: HOST, "{command} through the caller's execute");
+        self.call(command, None)
+    }
+
+    fn write(&self, path: &Path, content: &str) -> Result<()> {
+        let command = Command::new("tee", ["-a".to_owned(), path.display().to_string()]);
+        self.call(&command, Some(content)).map(drop)
+    }
+
+    fn multipathd(&self, request: &[&str]) -> Result<String> {
+        let command = Command::new("multipathd", request.iter().copied());
+        self.call(&command, None).map(|output| output.stdout)
+    }
+
+    fn is_direct(&self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,42 @@
+//! The only module that names pyo3: the extension module `os_brick._engine`.
+
+mod convert;
+mod exceptions;
+mod execute;
+mod gate;
+mod iscsi;
+mod scsi;
+
+use pyo3::prelude::*;
+
+/// The engine: one submodule per transport, plain data in and out.
+#[pymodule(name = "_engine")]
+mod engine {
+    use super::*;
+
+    #[pymodule_export]
+    use super::iscsi::iscsi;
+    #[pymodule_export]
+    use super::scsi::scsi;
+
+    /// Tells paths that join late to stop: the process is about to end.
+    #[pyfunction]
+    fn stop_background() {
+        crate::transports::iscsi::stop_background();
+    }
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        let py = module.py();
+        // A second interpreter in the process keeps the first one's logger.
+        let _ = pyo3_log::Logger::new(py, pyo3_log::Caching::Loggers)?.install();
+        gate::log_panics();
+        // So that `import os_brick._engine.iscsi` finds what `from os_brick._engine import iscsi` does.
+        let modules = py.import("sys")?.getattr("modules")?;
+        for name in ["iscsi", "scsi"] {
+            modules.set_item(format!("os_brick._engine.{name}"), module.getattr(name)?)?;
+        }
+        py.import("atexit")?.call_method1("register", (module.getattr("stop_background")?,))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,6 @@
+//! Decisions common to all transports: is it the right disk, is its map usable, how does it leave the host.
+
+pub mod identify;
+pub mod multipath;
+pub mod remove;
+pub mod resize;

@@ -1,0 +1,135 @@
+//! From disks to a map I/O can enter.
+
+use std::time::{Duration, Instant};
+
+use log::{debug, warn};
+
+use crate::error::{Error, Result};
+use crate::host::programs::{multipath, multipathd};
+use crate::host::view::block;
+use crate::host::view::device_mapper::{self, Map};
+use crate::host::{Host, wait};
+use crate::identifiers::{DeviceName, Wwid};
+use crate::log::DEVICES;
+
+/// Values of `find_multipaths` with which one path is enough for a map.
+const GREEDY: [&str; 3] = ["no", "off", "greedy"];
+
+/// How a volume's map is being waited for.
+#[derive(Default)]
+pub struct Formation {
+    /// Whether multipathd was told that the identity is a multipath.
+    told: bool,
+    /// Disks multipathd was asked to look at again.
+    offered: Vec<DeviceName>,
+}
+
+/// The map over any of the disks.
+pub fn find_map(host: &Host, disks: &[DeviceName]) -> Option<Map> {
+    disks.iter().find_map(|disk| device_mapper::map_over(&host.root, disk))
+}
+
+impl Formation {
+    /// Helps multipathd to form a map from a first path.  With `find_multipaths` yes, smart or strict it would leave
+    /// a single path alone: it is told the identity once and asked to look at each disk again.
+    pub fn help(&mut self, host: &Host, wwid: &Wwid, disks: &[DeviceName]) {
+        if !self.told {
+            self.told = true;
+            if forms_maps_alone(host) {
+                self.offered.extend_from_slice(disks);
+                return;
+            }
+            match multipath::add_wwid(host, wwid) {
+                Ok(added) => {
+                    debug!(target: DEVICES, "multipath -a {wwid}: {}", if added { "added" } else { "known" })
+                }
+                Err(error) => {
+                    warn!(target: DEVICES, "multipathd could not be told about {wwid}: {}", error.describe())
+                }
+            }
+        }
+        for disk in disks {
+            if !self.offered.contains(disk) {
+                self.offered.push(disk.clone());
+                offer(host, disk);
+            }
+        }
+    }
+
+    /// Asks again for every disk: used when nothing has happened for a while.
+    pub fn insist(&mut self, host: &Host, wwid: &Wwid, disks: &[DeviceName]) {
+        if let Err(error) = multipath::add_wwid(host, wwid) {
+            debug!(target: DEVICES, "multipath -a {wwid}: {}", error.describe());
+        }
+        disks.iter().for_each(|disk| offer(host, disk));
+    }
+}
+
+/// `add path`: multipathd looks at a disk again that it had left alone.
+pub fn offer(host: &Host, disk: &DeviceName) {
+    if let Err(error) = multipathd::add_path(host, disk) {
+        debug!(target: DEVICES, "multipathd did not take {disk} yet: {}", error.describe());
+    }
+}
+
+fn forms_maps_alone(host: &Host) -> bool {
+    // A caller that runs every command itself pays for each; telling multipathd is right in every case.
+    host.runner.is_direct()
+        && multipathd::default_option(host, "find_multipaths")
+            .is_ok_and(|value| value.is_some_and(|value| GREEDY.contains(&value.as_str())))
+}
+
+/// Whether I/O to the map can succeed now: it is live in the kernel and multipathd knows a usable path of it.
+pub fn is_usable(host: &Host, map: &Map) -> Result<bool> {
+    if !device_mapper::is_live(&host.root, &map.device) {
+        return Ok(false);
+    }
+    if !host.runner.is_direct() {
+        return multipath::is_usable(host, &map.device);
+    }
+    let slaves = block::slaves(&host.root, &map.device);
+    let paths = multipathd::paths(host)?;
+    Ok(slaves.iter().any(|disk| paths.get(disk).is_some_and(multipathd::Path::is_usable)))
+}
+
+/// Whether the host can do multipath at all.
+pub fn check_available(host: &Host, wanted: bool, enforced: bool) -> Result<()> {
+    if !wanted {
+        return Ok(());
+    }
+    match multipathd::is_running(host) {
+        Ok(()) => Ok(()),
+        Err(error) if enforced => Err(Error::MultipathUnavailable { reason: error.describe() }),
+        Err(error) => {
+            warn!(
+                target: DEVICES,
+                "Multipathing is requested but the host doesn't support multipathing: {}", error.describe()
+            );
+            Ok(())
+        }
+    }
+}
+
+/// Waits until multipathd no longer watches the disks; after that asks it to let go of what is left.
+pub fn wait_until_forgotten(host: &Host, disks: &[DeviceName], timeout: Duration) -> Result<()> {
+    let watched = || -> Result<Vec<DeviceName>> {
+        let paths = multipathd::paths(host)?;
+        Ok(disks.iter().filter(|disk| paths.contains_key(*disk)).cloned().collect())
+    };
+    let gone = wait::until(Instant::now() + timeout, || Ok(watched()?.is_empty().then_some(())));
+    match gone {
+        Ok(Some(())) => Ok(()),
+        Ok(None) => {
+            for disk in watched()? {
+                debug!(target: DEVICES, "multipathd still watches {disk}, telling it to stop");
+                multipathd::remove_path(host, &disk)?;
+            }
+            Ok(())
+        }
+        // No multipathd, nothing watched.
+        Err(error) => {
+            debug!(target: DEVICES, "multipathd was not asked: {}", error.describe());
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! How the disks of one volume leave the host: map, disks, links, what multipathd remembers.
+//!
+//! Without `force` nothing is taken away that something still uses or whose data did not reach the disk.  With it
+//! every step is tried and the errors are collected.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use log::{debug, warn};
+
+use crate::devices::multipath;
+use crate::error::{Error, Result};
+use crate::fan_out::fan_out;
+use crate::host::act::{block_ioctl, bounded, files};
+use crate::host::attribute;
+use crate::host::programs::{blockdev, multipath as multipath_program, multipathd};
+use crate::host::view::device_mapper::{self, Map};
+use crate::host::view::{block, links, scsi};
+use crate::host::{Host, wait};
+use crate::identifiers::DeviceName;
+use crate::log::DEVICES;
+
+/// A map stays "in use" for a moment while udev looks at it; longer means that somebody really has it open.
+const MAP_IN_USE: Duration = Duration::from_secs(30);
+const MAP_IN_USE_FORCED: Duration = Duration::from_secs(8);
+/// Dirty pages over a bad network take their time (upstream waits as long).
+const FLUSH: Duration = Duration::from_secs(300);
+const FLUSH_FORCED: Duration = Duration::from_secs(10);
+/// The kernel may need half a minute to let go of a disk whose path just failed.
+const DISK_GONE: Duration = Duration::from_secs(35);
+/// udev takes its links away after the disk.
+const LINKS_GONE: Duration = Duration::from_secs(5);
+const MULTIPATHD_FORGETS: Duration = Duration::from_secs(7);
+
+/// What the caller did its I/O on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Used {
+    /// It does not say, so it may have been any of the disks.
+    Unknown,
+    /// Nobody was given the disks.
+    Nothing,
+    /// The device it was given.
+    Device(PathBuf),
+}
+
+/// What is to leave, and how.
+pub struct Removal<'a> {
+    pub disks: &'a [DeviceName],
+    pub used: Used,
+    pub force: bool,
+}
+
+/// Errors of a forced removal; without force the first is returned at once.
+#[derive(Default)]
+pub struct Collected {
+    pub force: bool,
+    pub errors: Vec<Error>,
+}
+
+impl Collected {
+    pub fn new(force: bool) -> Collected {
+        Collected { force, errors: Vec::new() }
+    }
+
+    /// Passes an error on, or keeps it and goes on when forced.
+    pub fn check<T>(&mut self, step: Result<T>) -> Result<Option<T>> {
+        match step {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if self.force => {
+                warn!(target: DEVICES, "{}; going on because of force", error.describe());
+                self.errors.push(error);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Removes the disks and the map over them.
+pub fn remove(host: &Host, removal: &Removal<'_>, collected: &mut Collected) -> Result<()> {
+    if removal.disks.is_empty() {
+        return Ok(());
+    }
+    let map = multipath::find_map(host, removal.disks);
+    let map_left = match &map {
+        Some(map) => remove_map(host, map, collected)?,
+        None => {
+            flush_used(host, removal, collected)?;
+            false
+        }
+    };
+    delete_disks(host, removal.disks, collected)?;
+    if let (Some(map), true) = (&map, map_left) {
+        remove_stuck_map(host, map, collected)?;
+    }
+    let forgotten = multipath::wait_until_forgotten(host, removal.disks, MULTIPATHD_FORGETS);
+    collected.check(forgotten)?;
+    if let Some(map) = &map
+        && let Err(error) = multipath_program::remove_wwid(host, &map.wwid)
+    {
+        debug!(target: DEVICES, "multipath -w {}: {}", map.wwid, error.describe());
+    }
+    Ok(())
+}
+
+/// What is built on a device besides the map's own partitions, which multipath removes with it.
+fn users(host: &Host, device: &DeviceName) -> Vec<DeviceName> {
+    block::holders(&host.root, device)
+        .into_iter()
+        .filter(|holder| {
+            let uuid = attribute::text(&host.root.path(format!("/sys/block/{holder}/dm/uuid")));
+            !uuid.is_some_and(|uuid| uuid.starts_with("part") && uuid.contains("-mpath-"))
+        })
+        .collect()
+}
+
+fn refuse_if_used(host: &Host, device: &DeviceName, name: &str) -> Result<()> {
+    let users = users(host, device);
+    if users.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<String> = users
+        .iter()
+        .map(|user| {
+            let name = attribute::text(&host.root.path(format!("/sys/block/{user}/dm/name")));
+            name.map_or_else(|| user.to_string(), |name| format!("{user} ({name})"))
+        })
+        .collect();
+    Err(Error::InUse { device: name.to_owned(), reason: format!("{} is built on it", names.join(", ")) })
+}
+
+/// Takes the map away; true when it is still there and the caller goes on.  A map nobody has open has no dirty pages:
+/// the kernel wrote them at the last close.  A map somebody has open is not removed, so nothing is lost.
+fn remove_map(host: &Host, map: &Map, collected: &mut Collected) -> Result<bool> {
+    if collected.check(refuse_if_used(host, &map.device, &map.name))?.is_none() {
+        disable_queueing(host, map);
+        return Ok(true);
+    }
+    let patience = if collected.force { MAP_IN_USE_FORCED } else { MAP_IN_USE };
+    if collected.force && !has_usable_path(host, map) {
+        disable_queueing(host, map);
+    }
+    match try_remove_map(host, map, patience) {
+        Ok(()) => Ok(false),
+        Err(error) => {
+            if collected.force {
+                disable_queueing(host, map);
+            }
+            collected.check(Err::<(), _>(error))?;
+            Ok(true)
+        }
+    }
+}
+
+fn has_usable_path(host: &Host, map: &Map) -> bool {
+    multipath::is_usable(host, map).unwrap_or(false)
+}
+
+/// I/O that waits for a path fails from here on, and lets its owner close the map.
+fn disable_queueing(host: &Host, map: &Map) {
+    if let Err(error) = multipathd::disable_queueing(host, &map.name) {
+        debug!(target: DEVICES, "queueing of {} was not disabled: {}", map.name, error.describe());
+    }
+}
+
+fn is_gone(host: &Host, map: &Map) -> bool {
+    device_mapper::map(&host.root, &map.device).is_none_or(|now| now.wwid != map.wwid)
+}
+
+fn try_remove_map(host: &Host, map: &Map, patience: Duration) -> Result<()> {
+    let mut failure = None;
+    let done = wait::until(Instant::now() + patience, || {
+        if is_gone(host, map) {
+            return Ok(Some(()));
+        }
+        match flush_map(host, map, patience) {
+            Ok(()) => {}
+            Err(error) => failure = Some(error),
+        }
+        Ok(is_gone(host, map).then_some(()))
+    })?;
+    match (done, failure) {
+        (Some(()), _) => Ok(()),
+        (None, Some(error)) => Err(Error::InUse {
+            device: map.name.clone(),
+            reason: format!("the map cannot be flushed: {}", error.describe()),
+        }),
+        (None, None) => Err(Error::Timeout { what: format!("the removal of {}", map.name), after: patience }),
+    }
+}
+
+/// `multipathd del map` is what `multipath -f` asks for as well; without a daemon `multipath -f` does it itself.
+fn flush_map(host: &Host, map: &Map, patience: Duration) -> Result<()> {
+    if !host.runner.is_direct() {
+        return multipath_program::flush(host, &map.name, patience.max(Duration::from_secs(30)));
+    }
+    match multipathd::remove_map(host, &map.name) {
+        Err(Error::Command(failure)) if failure.argv.starts_with("multipathd del map") => Err(Error::Command(failure)),
+        Err(_) => multipath_program::flush(host, &map.name, patience.max(Duration::from_secs(30))),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// A map that would not go while its paths were there: with the paths gone its I/O has failed and its users let go.
+fn remove_stuck_map(host: &Host, map: &Map, collected: &mut Collected) -> Result<()> {
+    match try_remove_map(host, map, MAP_IN_USE_FORCED) {
+        Ok(()) => {
+            debug!(target: DEVICES, "{} went after its paths", map.name);
+            Ok(())
+        }
+        Err(error) => collected.check(Err::<(), _>(error)).map(drop),
+    }
+}
+
+/// Flushes the disk the caller used when there is no map: by its own name, or, when the caller used something built
+/// on it (an encrypted volume), every disk.
+fn flush_used(host: &Host, removal: &Removal<'_>, collected: &mut Collected) -> Result<()> {
+    for disk in removal.disks {
+        let refused = refuse_if_used(host, disk, disk.as_str());
+        if collected.check(refused)?.is_none() {
+            continue;
+        }
+        let timeout = if collected.force { FLUSH_FORCED } else { FLUSH };
+        if needs_flush(host, disk, &removal.used) {
+            collected.check(flush_disk(host, disk, timeout))?;
+        }
+    }
+    Ok(())
+}
+
+/// Only a disk that was written to directly has pages to flush.
+fn needs_flush(host: &Host, disk: &DeviceName, used: &Used) -> bool {
+    match used {
+        Used::Unknown => true,
+        Used::Nothing => false,
+        Used::Device(path) => match block::behind(&host.root, path) {
+            // An encrypted volume's own link leads to the mapping that was on top of the disk.
+            Some(name) => name == *disk || name.is_device_mapper(),
+            // The name it was used under is gone; the disk is not.
+            None => true,
+        },
+    }
+}
+
+fn flush_disk(host: &Host, disk: &DeviceName, timeout: Duration) -> Result<()> {
+    let device = disk.dev_path();
+    if !attribute::named(&host.root.path(&device)) {
+        return Ok(());
+    }
+    if !host.runner.is_direct() {
+        return blockdev::flush(host, &device, timeout);
+    }
+    let root = host.root.clone();
+    bounded::within(&format!("flushing {}", device.display()), timeout, move || {
+        block_ioctl::flush_buffers(&root, &device)
+    })
+}
+
+/// Deletes all disks at once and waits until they, their nodes and their links are gone.
+fn delete_disks(host: &Host, disks: &[DeviceName], collected: &mut Collected) -> Result<()> {
+    let present: Vec<DeviceName> = disks.iter().filter(|disk| block::exists(&host.root, disk)).cloned().collect();
+    let written = fan_out(&present, |disk| {
+        let path = scsi::delete_path(disk);
+        match bounded::write(host, &path, "1", DISK_GONE) {
+            // Somebody else was quicker.
+            Err(Error::Io { .. }) if !attribute::named(&host.root.path(&path)) => Ok(()),
+            result => result,
+        }
+    });
+    for result in written {
+        collected.check(result)?;
+    }
+    let left = || -> Vec<String> {
+        disks
+            .iter()
+            .filter(|disk| block::exists(&host.root, disk) || block::has_node(&host.root, disk))
+            .map(|disk| disk.dev_path().display().to_string())
+            .collect()
+    };
+    let gone = wait::until_true(Instant::now() + DISK_GONE, || left().is_empty());
+    remove_links(host, disks);
+    if gone { Ok(()) } else { collected.check(Err::<(), _>(Error::PathsNotRemoved { paths: left() })).map(drop) }
+}
+
+/// Waits for udev to remove its links to disks that are gone, and removes what it leaves: the next disk with the
+/// same name would inherit the identity.
+fn remove_links(host: &Host, disks: &[DeviceName]) {
+    let clean = wait::until_true(Instant::now() + LINKS_GONE, || links::by_id_of(&host.root, disks).is_empty());
+    if clean || !host.runner.is_direct() {
+        return;
+    }
+    for link in links::by_id_of(&host.root, disks) {
+        debug!(target: DEVICES, "udev left {}, removing it", link.display());
+        if let Err(error) = files::remove(&host.root, &link) {
+            debug!(target: DEVICES, "{}", error.describe());
+        }
+    }
+}

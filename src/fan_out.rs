@@ -1,0 +1,35 @@
+//! One closure per path, all at once.
+//!
+//! Pools and threads live only for the work they were made for: privsep forks after import, and a shared pool sized to
+//! the processors would starve behind programs that only wait.
+
+use std::thread;
+
+use rayon::prelude::*;
+
+/// Runs `work` for every item at once and gives the results in the items' order.
+pub fn fan_out<T, R, F>(items: &[T], work: F) -> Vec<R>
+where
+    T: Sync,
+    R: Send,
+    F: Fn(&T) -> R + Sync,
+{
+    if items.len() < 2 {
+        return items.iter().map(work).collect();
+    }
+    // More than this many at once would only queue inside iscsid or the kernel.
+    let threads = items.len().min(32);
+    match rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("os-brick-{i}")).build() {
+        Ok(pool) => pool.install(|| items.par_iter().with_max_len(1).map(&work).collect()),
+        // No threads to be had: slower, but right.
+        Err(_) => items.iter().map(work).collect(),
+    }
+}
+
+/// Starts work that may outlive the call that asked for it (a login to a portal that does not answer).
+pub fn detach<F>(name: &str, work: F) -> std::io::Result<thread::JoinHandle<()>>
+where
+    F: FnOnce() + Send + 'static,
+{
+    thread::Builder::new().name(format!("os-brick-{name}")).spawn(work)
+}

@@ -1,0 +1,8 @@
+//! CHANGE: programs started, files written, locks taken.
+
+pub mod block_ioctl;
+pub mod bounded;
+pub mod files;
+pub mod lock;
+pub mod probe;
+pub mod runner;

@@ -1,0 +1,30 @@
+//! `multipath(8)`.
+
+use std::time::Duration;
+
+use crate::error::Result;
+use crate::host::Host;
+use crate::host::act::runner::Command;
+use crate::identifiers::{DeviceName, Wwid};
+
+/// `multipath -a WWID`: from now on one path with this identity is enough for a map, whatever `find_multipaths` says.
+pub fn add_wwid(host: &Host, wwid: &Wwid) -> Result<bool> {
+    let output = host.runner.run(&Command::new("multipath", ["-a", wwid.as_str()]).accept(&[0, 1]))?;
+    Ok(output.stdout.trim() == format!("wwid '{wwid}' added"))
+}
+
+/// `multipath -w WWID`: takes the identity out of the wwids file.
+pub fn remove_wwid(host: &Host, wwid: &Wwid) -> Result<()> {
+    host.runner.run(&Command::new("multipath", ["-w", wwid.as_str()]).accept(&[0, 1])).map(drop)
+}
+
+/// `multipath -C dm-N`: whether I/O to the map can succeed.
+pub fn is_usable(host: &Host, map: &DeviceName) -> Result<bool> {
+    let output = host.runner.run(&Command::new("multipath", ["-C", map.as_str()]).accept(&[0, 1]))?;
+    Ok(output.code == Some(0))
+}
+
+/// `multipath -f NAME`
+pub fn flush(host: &Host, name: &str, timeout: Duration) -> Result<()> {
+    host.runner.run(&Command::new("multipath", ["-f", name]).within(timeout)).map(drop)
+}

@@ -1,0 +1,50 @@
+//! `/sys/block/dm-N/dm` (kernel: drivers/md/dm-sysfs.c).
+
+use crate::host::attribute;
+use crate::host::root::Root;
+use crate::host::view::block;
+use crate::identifiers::{DeviceName, Wwid};
+
+/// What multipathd puts before the identity in a map's uuid.
+const MULTIPATH_UUID: &str = "mpath-";
+
+/// A multipath map.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Map {
+    /// `dm-N`
+    pub device: DeviceName,
+    /// `/sys/block/dm-N/dm/name`: the identity, or the friendly name.
+    pub name: String,
+    /// `/sys/block/dm-N/dm/uuid` without `mpath-`.
+    pub wwid: Wwid,
+}
+
+/// The multipath map a device-mapper device is, if it is one: LVM, LUKS and partitions are not.
+pub fn map(root: &Root, device: &DeviceName) -> Option<Map> {
+    let directory = root.path(format!("/sys/block/{device}/dm"));
+    let uuid = attribute::text(&directory.join("uuid"))?;
+    let wwid = Wwid::from_udev(uuid.strip_prefix(MULTIPATH_UUID)?)?;
+    let name = attribute::text(&directory.join("name")).filter(|name| !name.is_empty())?;
+    Some(Map { device: device.clone(), name, wwid })
+}
+
+/// The multipath map that holds a disk.
+pub fn map_over(root: &Root, disk: &DeviceName) -> Option<Map> {
+    block::holders(root, disk).iter().filter(|holder| holder.is_device_mapper()).find_map(|holder| map(root, holder))
+}
+
+/// All multipath maps of the host.
+pub fn maps(root: &Root) -> Vec<Map> {
+    attribute::names(&root.path("/sys/block"))
+        .iter()
+        .filter_map(|name| name.parse::<DeviceName>().ok())
+        .filter(DeviceName::is_device_mapper)
+        .filter_map(|device| map(root, &device))
+        .collect()
+}
+
+/// Whether I/O can enter: not suspended, and of some size.
+pub fn is_live(root: &Root, device: &DeviceName) -> bool {
+    let suspended = attribute::text(&root.path(format!("/sys/block/{device}/dm/suspended")));
+    suspended.as_deref() == Some("0") && block::size(root, device).is_some_and(|size| size > 0)
+}

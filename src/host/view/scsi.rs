@@ -1,0 +1,49 @@
+//! `/sys/block/sdX/device`: the SCSI device behind a disk (kernel: drivers/scsi/scsi_sysfs.c).
+
+use std::path::PathBuf;
+
+use crate::host::attribute;
+use crate::host::root::Root;
+use crate::identifiers::{DeviceName, Hctl, Wwid, scsi_id};
+
+fn device(disk: &DeviceName) -> PathBuf {
+    PathBuf::from(format!("/sys/block/{disk}/device"))
+}
+
+/// `/sys/block/sdX/device` -> `../../../H:C:T:L`
+pub fn hctl(root: &Root, disk: &DeviceName) -> Option<Hctl> {
+    let link = attribute::link(&root.path(device(disk)))?;
+    link.file_name()?.to_str()?.parse().ok()
+}
+
+/// `/sys/block/sdX/device/state`: `running`, `blocked`, `offline`, `transport-offline` ...
+pub fn state(root: &Root, disk: &DeviceName) -> Option<String> {
+    attribute::text(&root.path(device(disk).join("state")))
+}
+
+/// The identity the kernel has of the disk: read by INQUIRY when the disk appeared or was last rescanned.  From
+/// `device/vpd_pg83` as `scsi_id` would, else from `device/wwid`.
+pub fn wwid(root: &Root, disk: &DeviceName) -> Option<Wwid> {
+    let page = attribute::read_bytes(&root.path(device(disk).join("vpd_pg83"))).ok().flatten();
+    page.as_deref().and_then(scsi_id).or_else(|| sysfs_wwid(root, disk))
+}
+
+/// `device/wwid` alone.
+pub fn sysfs_wwid(root: &Root, disk: &DeviceName) -> Option<Wwid> {
+    attribute::text(&root.path(device(disk).join("wwid"))).as_deref().and_then(Wwid::from_sysfs)
+}
+
+/// Writing `1` removes the device.
+pub fn delete_path(disk: &DeviceName) -> PathBuf {
+    device(disk).join("delete")
+}
+
+/// Writing `1` has the kernel read identity and size again.
+pub fn rescan_path(disk: &DeviceName) -> PathBuf {
+    device(disk).join("rescan")
+}
+
+/// Writing `channel target lun` has the host look for exactly that device.
+pub fn scan_path(host: u32) -> PathBuf {
+    PathBuf::from(format!("/sys/class/scsi_host/host{host}/scan"))
+}

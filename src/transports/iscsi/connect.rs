@@ -1,0 +1,154 @@
+//! Attaching a volume.
+
+use log::{debug, info, warn};
+
+use crate::devices::{identify, multipath};
+use crate::error::{Error, Result};
+use crate::host::Host;
+use crate::host::programs::iscsiadm;
+use crate::identifiers::Wwid;
+use crate::log::{ISCSI, Phases};
+use crate::transports::settings::Settings;
+
+use super::coordinate::{self, Outcome};
+use super::operation::Context;
+use super::path::{self, Path, Stop};
+use super::request::{Request, Target};
+use super::{discovery, join, portals};
+
+/// How often an attach begins anew when somebody else logged out of its sessions.
+const ATTEMPTS: usize = 3;
+/// Transports a named interface may have (open-iscsi).
+const TRANSPORTS: [&str; 9] = ["be2iscsi", "bnx2i", "cxgb3i", "default", "cxgb4i", "qla4xxx", "ocs", "iser", "tcp"];
+
+/// What `connect_volume` returns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attachment {
+    /// `/dev/dm-N` or `/dev/sdX`
+    pub path: String,
+    /// The identity as udev has it; empty when the disk has none.
+    pub scsi_wwn: String,
+    /// The identity, when there is a map.
+    pub multipath_id: Option<String>,
+}
+
+/// Attaches the volume.  On failure everything this call made is taken away again and the first error is returned.
+pub fn connect(host: &Host, request: &Request, settings: &Settings) -> Result<Attachment> {
+    multipath::check_available(host, settings.use_multipath, request.enforce_multipath)?;
+    let interface = usable_interface(host, &settings.interface)?;
+    let settings = Settings { interface, ..settings.clone() };
+    let mut attempt = 1;
+    loop {
+        let mut phases = Phases::new();
+        match once(host, request, &settings, &mut phases) {
+            Err(error @ Error::SessionLost { .. }) if attempt < ATTEMPTS => {
+                info!(target: ISCSI, "attempt {attempt}: {}", error.describe());
+                attempt += 1;
+            }
+            Ok(attachment) => {
+                info!(target: ISCSI, "attached {} as {}: {}", request.targets[0], attachment.path, phases.line());
+                return Ok(attachment);
+            }
+            Err(error) => {
+                warn!(target: ISCSI, "attach of {} failed: {} ({})", request.targets[0], error.describe(), phases.line());
+                return Err(error);
+            }
+        }
+    }
+}
+
+fn once(host: &Host, request: &Request, settings: &Settings, phases: &mut Phases) -> Result<Attachment> {
+    let context = Context::new(host, request.clone(), settings.clone());
+    let operation = context.locks.operation(&context.volumes())?;
+    phases.end("lock");
+    let outcome = if settings.use_multipath {
+        let targets = match (&request.named, request.lists_all_paths) {
+            (Some(named), false) => {
+                let found = discovery::discover(&context, named)?;
+                phases.end("discovery");
+                found
+            }
+            _ => request.targets.clone(),
+        };
+        coordinate::connect(context, targets, operation, phases)?
+    } else {
+        single(&context, phases)?
+    };
+    finish(host, request, settings, outcome)
+}
+
+/// An interface of an unknown transport is not used: iscsid would not know it either.
+fn usable_interface(host: &Host, name: &str) -> Result<String> {
+    if matches!(name, "default" | "iser") {
+        return Ok(name.to_owned());
+    }
+    match iscsiadm::interface_transport(host, name)? {
+        Some(transport) if TRANSPORTS.contains(&transport.as_str()) => Ok(name.to_owned()),
+        other => {
+            let transport = other.unwrap_or_else(|| "unknown".to_owned());
+            warn!(target: ISCSI, "interface {name} has the transport {transport}, which is not supported; using default");
+            Ok("default".to_owned())
+        }
+    }
+}
+
+struct Never;
+
+impl Stop for Never {
+    fn check(&self) -> Result<()> {
+        if join::is_stopped() { Err(Error::Cancelled { reason: "the process ends".to_owned() }) } else { Ok(()) }
+    }
+}
+
+/// One path: the targets in their order until one yields a disk.  Portals that failed lately come last.
+fn single(context: &Context, phases: &mut Phases) -> Result<Outcome> {
+    let mut order: Vec<&Target> = context.request.targets.iter().collect();
+    order.sort_by_key(|target| portals::failed_lately(&target.portal));
+    let mut failures = Vec::new();
+    for target in order {
+        match path::bring_up(context, target, None, &Never) {
+            Ok(Path { disk, identity, .. }) => {
+                phases.end(format!("path {disk}"));
+                portals::forget_failed(&target.portal);
+                return Ok(Outcome { disks: vec![disk], identity, map: None });
+            }
+            Err(error @ (Error::SessionLost { .. } | Error::WrongIdentity { .. })) => {
+                return Err(error);
+            }
+            Err(error) => {
+                if matches!(error, Error::PortalNotFound { .. }) {
+                    portals::remember_failed(&target.portal);
+                }
+                warn!(target: ISCSI, "no path through {target}: {}", error.describe());
+                failures.push(format!("{target}: {}", error.describe()));
+            }
+        }
+    }
+    Err(Error::DeviceNotFound { device: String::new(), reason: failures.join("; ") })
+}
+
+fn finish(host: &Host, request: &Request, settings: &Settings, outcome: Outcome) -> Result<Attachment> {
+    let Outcome { disks, identity, map } = outcome;
+    // The map's own name for the identity is the one multipath and its callers use.
+    let identity = map.as_ref().map(|map| map.wwid.clone()).or(identity);
+    let device = map.as_ref().map(|map| map.device.clone()).or_else(|| disks.first().cloned());
+    let Some(device) = device else {
+        return Err(Error::DeviceNotFound { device: String::new(), reason: "no disk was found".to_owned() });
+    };
+    let path = device.dev_path().display().to_string();
+    let checked = identify::compare_expected(
+        identity.as_ref(),
+        request.expected_wwn.as_deref(),
+        &path,
+        settings.enforce_identity,
+    );
+    if let Err(error) = checked {
+        debug!(target: ISCSI, "taking {path} away again");
+        if let Err(left) = super::disconnect(host, request, settings, None, true) {
+            warn!(target: ISCSI, "{}", left.describe());
+        }
+        return Err(error);
+    }
+    let scsi_wwn = identity.as_ref().map_or_else(String::new, Wwid::to_string);
+    Ok(Attachment { path, multipath_id: map.is_some().then(|| scsi_wwn.clone()), scsi_wwn })
+}

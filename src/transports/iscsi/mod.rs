@@ -1,0 +1,24 @@
+//! iSCSI and iSER: what the connection properties ask for, and how it comes about.
+
+mod connect;
+mod coordinate;
+mod disconnect;
+mod discovery;
+mod extend;
+mod join;
+mod operation;
+mod path;
+mod paths;
+mod portals;
+mod record;
+mod request;
+mod session;
+
+pub use connect::{Attachment, connect};
+pub use disconnect::disconnect;
+pub use extend::extend;
+pub use paths::{volume_devices, volume_paths};
+pub use request::{Credentials, Request, Target};
+
+/// Stops all late paths of this process: it is about to end.
+pub use join::stop as stop_background;

@@ -1,0 +1,34 @@
+//! What every step of one operation needs: the machine, the request, the choices, the locks.
+
+use crate::host::Host;
+use crate::transports::locks::Locks;
+use crate::transports::settings::Settings;
+
+use super::request::Request;
+
+/// Shared by the threads of an operation, which may outlive the call.
+pub struct Context {
+    pub host: Host,
+    pub request: Request,
+    pub settings: Settings,
+    pub locks: Locks,
+    /// The open-iscsi interface records are made for.
+    pub interface: String,
+}
+
+impl Context {
+    pub fn new(host: &Host, request: Request, settings: Settings) -> Context {
+        let locks = Locks::new(&host.root, &settings.lock_path);
+        let interface = settings.interface.clone();
+        Context { host: host.clone(), request, settings, locks, interface }
+    }
+
+    pub fn volumes(&self) -> Vec<String> {
+        self.request.lock_names()
+    }
+
+    /// Whether the kernel's own TCP stack reaches the portals.  An offload adapter has its own, and iSER none.
+    pub fn reaches_portals_by_tcp(&self) -> bool {
+        self.interface == "default"
+    }
+}

@@ -1,0 +1,5 @@
+//! Decisions per protocol.  No transport uses another.
+
+pub mod iscsi;
+pub mod locks;
+pub mod settings;
