@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The engine: one submodule per transport, plain data in and out.
+
+Every function releases the GIL while it works.  A panic inside comes out as a
+BrickException; errors come out as the classes of `os_brick.exception`.
+"""
+
+__all__ = ["iscsi", "scsi", "stop_background"]
+
+from . import iscsi as iscsi
+from . import scsi as scsi
+
+def stop_background() -> None: ...

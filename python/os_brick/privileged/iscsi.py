@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verbs of iSCSI that need root.
+
+The entrypoints run in the privileged process.  `connect`, `disconnect` and `extend` are
+what they do there; a connector whose caller brought its own `execute` calls these in the
+caller's process.  Here lives nothing but checks, the call and an encrypted volume's link.
+"""
+
+import os
+from typing import Any, Callable, Optional
+
+from oslo_log import log as logging
+
+from os_brick import _engine
+from os_brick import _native
+from os_brick import encrypted_link
+from os_brick import privileged
+from os_brick.privileged import plain_data
+from os_brick.privileged import rootwrap
+
+LOG = logging.getLogger(__name__)
+
+#: The connection properties iSCSI understands.
+PROPERTIES = (
+    'target_portal', 'target_portals', 'target_iqn', 'target_iqns', 'target_lun', 'target_luns',
+    'auth_method', 'auth_username', 'auth_password',
+    'discovery_auth_method', 'discovery_auth_username', 'discovery_auth_password',
+    'addressing_mode', 'volume_id', 'wwn', 'scsi_wwn', 'encrypted', 'access_mode',
+    'enforce_multipath', 'device_path',
+)
+
+Execute = Optional[Callable[..., Any]]
+
+
+def connect(properties: dict[str, Any], settings: dict[str, Any],
+            execute: Execute = None) -> dict[str, Any]:
+    """Attach a volume in this process.
+
+    :param properties: connection properties, keys of PROPERTIES only
+    :param settings: see `_engine.iscsi.connect_volume`
+    :param execute: runs every command; None for the engine's own runner
+    :returns: type, scsi_wwn, path and, for a multipath device, multipath_id
+    :raises BrickException: of the kind that tells what failed; nothing stays attached
+    """
+    properties = plain_data.check_properties(properties, PROPERTIES)
+    settings = plain_data.check_settings(settings)
+    result = _native.call(_engine.iscsi.connect_volume, properties, settings, execute)
+    if properties.get('encrypted'):
+        try:
+            link = encrypted_link.name_for(result['path'])
+            rootwrap.link_root(encrypted_link.target_of(result['path']), link, force=True)
+        except Exception:
+            LOG.warning('No link for the encrypted volume at %s, detaching it',
+                        result['path'])
+            _undo(properties, result['path'], settings, execute)
+            raise
+        result['path'] = link
+    return result
+
+
+def _undo(properties: dict[str, Any], path: str, settings: dict[str, Any],
+          execute: Execute) -> None:
+    """Detach after a failed attach, keeping the error that caused it the only one."""
+    try:
+        errors = _native.call(_engine.iscsi.disconnect_volume, properties, path, settings,
+                              True, execute)
+    except Exception as exc:
+        errors = [str(exc)]
+    for error in errors:
+        LOG.warning('Detaching %(path)s again: %(error)s', {'path': path, 'error': error})
+
+
+def disconnect(properties: dict[str, Any], device_path: Optional[str],
+               settings: dict[str, Any], force: bool, execute: Execute = None) -> list[str]:
+    """Detach a volume in this process, with the link of an encrypted one.
+
+    :param device_path: the path the attach returned, or None when it is not known
+    :param force: carry on after errors, even if data is lost
+    :returns: the errors collected under force
+    :raises BrickException: without force, the first error; the volume stays attached
+    """
+    properties = plain_data.check_properties(properties, PROPERTIES)
+    settings = plain_data.check_settings(settings)
+    device_path = plain_data.check_path('device_path', device_path)
+    link = device_path if encrypted_link.is_link_path(device_path) else None
+    device_path = encrypted_link.device_path_of(device_path)
+    if 'device_path' in properties:
+        properties['device_path'] = encrypted_link.device_path_of(properties['device_path'])
+    errors = _native.call(_engine.iscsi.disconnect_volume, properties, device_path, settings,
+                          bool(force), execute)
+    if link and os.path.islink(link):
+        try:
+            rootwrap.unlink_root(link)
+        except Exception as exc:
+            LOG.warning('The link %(link)s of the detached volume remains: %(error)s',
+                        {'link': link, 'error': exc})
+    return list(errors)
+
+
+def extend(properties: dict[str, Any], settings: dict[str, Any],
+           execute: Execute = None) -> int:
+    """Let the host see the new size of an attached volume, in this process.
+
+    :returns: the new size in bytes
+    :raises BrickException: the size did not reach every path and the map
+    """
+    properties = plain_data.check_properties(properties, PROPERTIES)
+    settings = plain_data.check_settings(settings)
+    if 'device_path' in properties:
+        properties['device_path'] = encrypted_link.device_path_of(properties['device_path'])
+    return _native.call(_engine.iscsi.extend_volume, properties, settings, execute)
+
+
+@privileged.default.entrypoint
+def connect_volume(properties: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """Attach a volume as root; see `connect`."""
+    return connect(properties, settings)
+
+
+@privileged.default.entrypoint
+def disconnect_volume(properties: dict[str, Any], device_path: Optional[str],
+                      settings: dict[str, Any], force: bool) -> list[str]:
+    """Detach a volume as root; see `disconnect`."""
+    return disconnect(properties, device_path, settings, force)
+
+
+@privileged.default.entrypoint
+def extend_volume(properties: dict[str, Any], settings: dict[str, Any]) -> int:
+    """Extend an attached volume as root; see `extend`."""
+    return extend(properties, settings)
+
+
+@privileged.default.entrypoint
+def get_initiator() -> Optional[str]:
+    """Return the name of this host's iSCSI initiator, or None; only root may read it."""
+    return _native.call(_engine.iscsi.initiator_name)
