@@ -26,6 +26,18 @@ where
     }
 }
 
+/// Does two things at once.
+pub fn both<A, B>(first: impl FnOnce() -> A + Send, second: impl FnOnce() -> B) -> (Option<A>, B)
+where
+    A: Send,
+{
+    thread::scope(|scope| {
+        let first = scope.spawn(first);
+        let second = second();
+        (first.join().ok(), second)
+    })
+}
+
 /// Starts work that may outlive the call that asked for it (a login to a portal that does not answer).
 pub fn detach<F>(name: &str, work: F) -> std::io::Result<thread::JoinHandle<()>>
 where

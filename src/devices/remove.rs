@@ -76,11 +76,20 @@ impl Collected {
     }
 }
 
-/// Removes the disks and the map over them.
+/// Disks and a map the kernel no longer has, but udev and multipathd may still know.
+pub struct Gone<'a> {
+    disks: &'a [DeviceName],
+    map: Option<Map>,
+}
+
+/// Removes the disks and the map over them, from everywhere.
 pub fn remove(host: &Host, removal: &Removal<'_>, collected: &mut Collected) -> Result<()> {
-    if removal.disks.is_empty() {
-        return Ok(());
-    }
+    let gone = take_away(host, removal, collected)?;
+    collected.check(settle(host, &gone)).map(drop)
+}
+
+/// Takes map and disks out of the kernel.  After it a session without other disks can be ended.
+pub fn take_away<'a>(host: &Host, removal: &Removal<'a>, collected: &mut Collected) -> Result<Gone<'a>> {
     let map = multipath::find_map(host, removal.disks);
     let map_left = match &map {
         Some(map) => remove_map(host, map, collected)?,
@@ -93,9 +102,17 @@ pub fn remove(host: &Host, removal: &Removal<'_>, collected: &mut Collected) -> 
     if let (Some(map), true) = (&map, map_left) {
         remove_stuck_map(host, map, collected)?;
     }
-    let forgotten = multipath::wait_until_forgotten(host, removal.disks, MULTIPATHD_FORGETS);
-    collected.check(forgotten)?;
-    if let Some(map) = &map
+    Ok(Gone { disks: removal.disks, map })
+}
+
+/// Waits until udev and multipathd have noticed, and clears what they leave.
+pub fn settle(host: &Host, gone: &Gone<'_>) -> Result<()> {
+    if gone.disks.is_empty() {
+        return Ok(());
+    }
+    remove_links(host, gone.disks);
+    multipath::wait_until_forgotten(host, gone.disks, MULTIPATHD_FORGETS)?;
+    if let Some(map) = &gone.map
         && let Err(error) = multipath_program::remove_wwid(host, &map.wwid)
     {
         debug!(target: DEVICES, "multipath -w {}: {}", map.wwid, error.describe());
@@ -278,7 +295,6 @@ fn delete_disks(host: &Host, disks: &[DeviceName], collected: &mut Collected) ->
             .collect()
     };
     let gone = wait::until_true(Instant::now() + DISK_GONE, || left().is_empty());
-    remove_links(host, disks);
     if gone { Ok(()) } else { collected.check(Err::<(), _>(Error::PathsNotRemoved { paths: left() })).map(drop) }
 }
 

@@ -16,6 +16,8 @@ use crate::identifiers::DeviceName;
 const ANSWER: Duration = Duration::from_secs(30);
 /// multipathd answers `timeout` while it reconfigures.
 const MAP_BUSY: Duration = Duration::from_secs(120);
+/// It answers `fail` for a map udev has not finished with.
+const MAP_YOUNG: Duration = Duration::from_secs(10);
 
 /// Has the kernel read the size of every disk again, grows the map, and gives the new size in bytes.  All disks must
 /// be up: a path that comes back with the old size would damage the volume.
@@ -65,14 +67,16 @@ fn agreed_size(host: &Host, disks: &[DeviceName]) -> Result<u64> {
 }
 
 fn resize_map(host: &Host, map: &Map, size: u64) -> Result<()> {
-    let deadline = Instant::now() + MAP_BUSY;
-    let grown = wait::until(deadline, || {
+    let started = Instant::now();
+    let grown = wait::until(started + MAP_BUSY, || {
         if block::size(&host.root, &map.device) == Some(size) {
             return Ok(Some(()));
         }
         match multipathd::resize_map(host, map.device.as_str()) {
             Ok(()) => Ok((block::size(&host.root, &map.device) == Some(size)).then_some(())),
             Err(error) if multipathd::is_timeout(&error) => Ok(None),
+            // It refuses as long as udev has not told it that a new map is complete.
+            Err(Error::Command(_)) if started.elapsed() < MAP_YOUNG => Ok(None),
             Err(error) => Err(error),
         }
     })?;

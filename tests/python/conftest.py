@@ -44,6 +44,7 @@ class FakeEngine:
             'disconnect_volume': [],
             'extend_volume': 2147483648,
             'volume_paths': [],
+            'volume_devices': [],
             'sessions': [],
             'initiator_name': 'iqn.1993-08.org.debian:01:host',
         }

@@ -70,6 +70,23 @@ def _undo(properties: dict[str, Any], path: str, settings: dict[str, Any],
         LOG.warning('Detaching %(path)s again: %(error)s', {'path': path, 'error': error})
 
 
+def _links(properties: dict[str, Any], device_path: Optional[str],
+           settings: dict[str, Any]) -> list[str]:
+    """Return the links an encrypted volume was handed out under, as far as they exist.
+
+    A caller that lost what the attach returned does not name the link; the volume's own
+    devices do.
+    """
+    if encrypted_link.is_link_path(device_path):
+        links = [device_path]
+    elif properties.get('encrypted'):
+        names = _native.call(_engine.iscsi.volume_devices, properties, settings)
+        links = [encrypted_link.name_for('/dev/' + name) for name in names]
+    else:
+        links = []
+    return [link for link in links if os.path.islink(link)]
+
+
 def disconnect(properties: dict[str, Any], device_path: Optional[str],
                settings: dict[str, Any], force: bool, execute: Execute = None) -> list[str]:
     """Detach a volume in this process, with the link of an encrypted one.
@@ -82,13 +99,13 @@ def disconnect(properties: dict[str, Any], device_path: Optional[str],
     properties = plain_data.check_properties(properties, PROPERTIES)
     settings = plain_data.check_settings(settings)
     device_path = plain_data.check_path('device_path', device_path)
-    link = device_path if encrypted_link.is_link_path(device_path) else None
+    links = _links(properties, device_path, settings)
     device_path = encrypted_link.device_path_of(device_path)
     if 'device_path' in properties:
         properties['device_path'] = encrypted_link.device_path_of(properties['device_path'])
     errors = _native.call(_engine.iscsi.disconnect_volume, properties, device_path, settings,
                           bool(force), execute)
-    if link and os.path.islink(link):
+    for link in links:
         try:
             rootwrap.unlink_root(link)
         except Exception as exc:

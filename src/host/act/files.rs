@@ -4,29 +4,32 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::host::act::lock::fnv1a;
 use crate::host::root::Root;
 
-/// Writes a file that may hold secrets: complete or not at all, readable by its owner only.
-pub fn write_secret(root: &Root, path: &Path, content: &str) -> Result<()> {
+/// Writes a file that may hold secrets: complete or not at all, readable by its owner only.  It is made in `scratch`,
+/// on the same file system, because whoever reads its directory may take every file in it for a finished one.
+pub fn write_secret(root: &Root, path: &Path, content: &str, scratch: &Path) -> Result<()> {
     let place = root.path(path);
     let failed = |error: &std::io::Error| Error::io("write", path, error);
-    let (Some(directory), Some(name)) = (place.parent(), place.file_name()) else {
-        return Err(Error::Io { verb: "write", path: path.to_path_buf(), reason: "no file name".to_owned() });
+    let Some(directory) = place.parent() else {
+        return Err(Error::Io { verb: "write", path: path.to_path_buf(), reason: "no directory".to_owned() });
     };
     // The daemon's umask is 0, so every mode is said.
     fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(|e| failed(&e))?;
-    // iscsiadm takes every file in the directory for a record, so the new one is made one level up.
-    let beside = directory.parent().unwrap_or(directory);
-    let temporary = beside.join(format!(".os-brick-{}-{}", std::process::id(), name.to_string_lossy()));
+    // The same name every time: what a killed process left is overwritten by the next.  Writers hold a lock.
+    let temporary = root.path(scratch).join(format!(".os-brick-{:016x}", fnv1a(path.as_os_str().as_bytes())));
     let written = fs::OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(true)
         .mode(0o600)
+        .custom_flags(nix::libc::O_NOFOLLOW)
         .open(&temporary)
         .and_then(|mut file| file.write_all(content.as_bytes()))
         .and_then(|()| fs::rename(&temporary, &place));
@@ -47,11 +50,6 @@ pub fn remove(root: &Root, path: &Path) -> Result<()> {
 /// Removes a directory if nothing is in it.
 pub fn remove_empty(root: &Root, path: &Path) {
     let _ = fs::remove_dir(root.path(path));
-}
-
-/// Writes a device's dirty pages out and has it empty its cache (`fsync(2)` on a block device).
-pub fn sync_device(root: &Root, path: &Path) -> Result<()> {
-    fs::File::open(root.path(path)).and_then(|file| file.sync_all()).map_err(|error| Error::io("flush", path, &error))
 }
 
 /// Reads the first block of a device, past the page cache: is anybody there?

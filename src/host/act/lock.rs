@@ -5,7 +5,6 @@
 #![expect(clippy::disallowed_methods, reason = "lock files are opened here")]
 
 use std::fs::{File, OpenOptions, Permissions};
-use std::hash::{Hash, Hasher};
 use std::io::ErrorKind;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -37,12 +36,9 @@ impl Place {
         Place { file, byte: None }
     }
 
-    /// One byte in 2^62: two names that share one only wait for each other.  The hash is fixed, not the standard
-    /// library's, because other processes with another version of it must find the same byte.
+    /// One byte in 2^62: two names that share one only wait for each other.
     pub fn named(file: PathBuf, name: &str) -> Place {
-        let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
-        name.hash_bytes(&mut hash);
-        Place { file, byte: Some((hash.finish() >> 2).cast_signed()) }
+        Place { file, byte: Some((fnv1a(name.as_bytes()) >> 2).cast_signed()) }
     }
 
     /// For taking several in one order everywhere.
@@ -51,29 +47,10 @@ impl Place {
     }
 }
 
-/// FNV-1a, 64 bits.
-struct Fnv(u64);
-
-impl Hasher for Fnv {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
-    }
-}
-
-trait HashBytes {
-    fn hash_bytes(&self, hasher: &mut Fnv);
-}
-
-impl HashBytes for str {
-    fn hash_bytes(&self, hasher: &mut Fnv) {
-        self.as_bytes().iter().for_each(|byte| byte.hash(hasher));
-    }
+/// FNV-1a, 64 bits.  A fixed hash, not the standard library's: other processes, built with another version of it, must
+/// find the same byte.
+pub fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
 /// A lock that is held until it is dropped.

@@ -28,6 +28,12 @@ fn node(portal: &Portal, iqn: &Iqn) -> Command {
     )
 }
 
+/// Whether the database has a record of the portal.  Told by the outputs: a caller's own `execute=` gives no code.
+pub fn has_record(host: &Host, portal: &Portal, iqn: &Iqn) -> Result<bool> {
+    let output = host.runner.run(&node(portal, iqn).accept(&[0, ERR_NO_OBJS_FOUND, ERR_OLD]))?;
+    Ok(output.stderr.trim().is_empty() && !output.stdout.trim().is_empty())
+}
+
 /// Makes the node record with the defaults of iscsid.conf.  Code 6 with a message is a database busy with others.
 pub fn new_record(host: &Host, portal: &Portal, iqn: &Iqn, interface: &str) -> Result<()> {
     let command = node(portal, iqn).arg("--interface").arg(interface).arg("--op").arg("new").accept(&[0, ERR_IDBM]);

@@ -3,8 +3,8 @@
 //! One thread for each path; this one collects what they bring, helps multipathd, and decides when it is enough.  A
 //! path that is still on its way when the attach returns goes on alone (`join`).
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use log::{debug, info, warn};
@@ -12,59 +12,28 @@ use log::{debug, info, warn};
 use crate::devices::multipath::{self, Formation};
 use crate::error::{Error, Result};
 use crate::fan_out;
+use crate::host::programs::multipathd;
 use crate::host::view::device_mapper::Map;
 use crate::host::wait::Pace;
 use crate::identifiers::{DeviceName, Wwid};
 use crate::log::{ISCSI, Phases};
 use crate::transports::locks::Operation;
 
+use super::crew::{self, Crew};
 use super::join::{self, Volume};
 use super::operation::Context;
-use super::path::{self, Path, Stop, Turn};
+use super::path::{self, Path};
 use super::portals;
 use super::request::Target;
 
-/// How long to wait for a map after every path has done what it could (upstream waits as long).
+/// How long multipathd has for a map after udev has shown it a disk (upstream waits as long).
 const NO_MAP: Duration = Duration::from_secs(10);
+/// How long udev has for that when many disks arrive at once.
+const UDEV_BACKLOG: Duration = Duration::from_secs(90);
 /// How long multipathd has to form a map before it is told again.
 const INSIST: Duration = Duration::from_secs(5);
 /// How long threads have to notice that the attach failed; a login takes up to 17 s.
 const WIND_UP: Duration = Duration::from_secs(20);
-
-/// What the threads of one attach share.
-pub struct Crew {
-    pub context: Context,
-    inbox: Mutex<Inbox>,
-    arrived: Condvar,
-    turn: Turn,
-    abort: AtomicBool,
-    /// Set when the attach returned: what late paths have to belong to.
-    volume: OnceLock<Volume>,
-    /// The locks, kept until the last thread is done.
-    operation: Mutex<Option<Operation>>,
-}
-
-#[derive(Default)]
-struct Inbox {
-    closed: bool,
-    news: Vec<(usize, Result<Path>)>,
-}
-
-impl Stop for Crew {
-    fn check(&self) -> Result<()> {
-        let cancelled = |reason: &str| Err(Error::Cancelled { reason: reason.to_owned() });
-        if self.abort.load(Ordering::Acquire) {
-            return cancelled("the attach failed");
-        }
-        if join::is_stopped() {
-            return cancelled("the process ends");
-        }
-        if self.volume.get().is_some() && self.context.locks.is_claimed(&self.context.volumes())? {
-            return cancelled("the volume is being detached or attached again");
-        }
-        Ok(())
-    }
-}
 
 /// What an attach came to.
 pub struct Outcome {
@@ -86,20 +55,15 @@ struct Coordinator {
     usable_since: Option<Instant>,
     first_disk: Option<Instant>,
     insisted: bool,
+    /// Since when no path is on its way any more.
     all_done: Option<Instant>,
+    /// Since when multipathd has known one of the disks.
+    seen: Option<Instant>,
 }
 
 /// Attaches through all targets.  Returns with the locks released, or handed to the paths still on their way.
 pub fn connect(context: Context, targets: Vec<Target>, operation: Operation, phases: &mut Phases) -> Result<Outcome> {
-    let crew = Arc::new(Crew {
-        context,
-        inbox: Mutex::default(),
-        arrived: Condvar::new(),
-        turn: Turn::default(),
-        abort: AtomicBool::new(false),
-        volume: OnceLock::new(),
-        operation: Mutex::new(Some(operation)),
-    });
+    let crew = Arc::new(Crew::new(context, operation));
     let count = targets.len();
     let doubtful = targets.iter().map(|target| portals::failed_lately(&target.portal)).collect();
     let mut coordinator = Coordinator {
@@ -115,6 +79,7 @@ pub fn connect(context: Context, targets: Vec<Target>, operation: Operation, pha
         first_disk: None,
         insisted: false,
         all_done: None,
+        seen: None,
     };
     coordinator.start()?;
     match coordinator.run(phases) {
@@ -130,7 +95,7 @@ impl Coordinator {
     fn start(&self) -> Result<()> {
         for (index, target) in self.targets.iter().enumerate() {
             let (crew, target) = (Arc::clone(&self.crew), target.clone());
-            let started = fan_out::detach("path", move || work(&crew, index, &target));
+            let started = fan_out::detach("path", move || crew::work(&crew, index, &target));
             if let Err(error) = started {
                 self.crew.abort.store(true, Ordering::Release);
                 return Err(Error::io("start a thread for", std::path::Path::new("a path"), &error));
@@ -142,7 +107,7 @@ impl Coordinator {
     fn run(&mut self, phases: &mut Phases) -> Result<()> {
         let mut pace = Pace::new();
         loop {
-            let news = self.wait_for_news(pace.next());
+            let news = self.crew.wait_for_news(pace.next());
             if !news.is_empty() {
                 pace.reset();
             }
@@ -155,16 +120,6 @@ impl Coordinator {
             if self.is_enough()? {
                 return Ok(());
             }
-        }
-    }
-
-    fn wait_for_news(&self, timeout: Duration) -> Vec<(usize, Result<Path>)> {
-        let Ok(inbox) = self.crew.inbox.lock() else {
-            return Vec::new();
-        };
-        match self.crew.arrived.wait_timeout_while(inbox, timeout, |inbox| inbox.news.is_empty()) {
-            Ok((mut inbox, _)) => std::mem::take(&mut inbox.news),
-            Err(_) => Vec::new(),
         }
     }
 
@@ -289,7 +244,12 @@ impl Coordinator {
         if self.found.is_empty() || self.reference().is_none() {
             return Err(self.nothing_found());
         }
-        let since = *self.all_done.get_or_insert_with(Instant::now);
+        if self.all_done.is_none_or(|since| since.elapsed() < UDEV_BACKLOG) && !self.is_seen_by_multipathd() {
+            // Not multipathd's turn yet.
+            self.all_done.get_or_insert_with(Instant::now);
+            return Ok(false);
+        }
+        let since = *self.seen.get_or_insert_with(Instant::now);
         let patience = match self.map {
             Some(_) => self.crew.context.settings.map_ready_timeout.max(NO_MAP),
             None => NO_MAP,
@@ -307,6 +267,13 @@ impl Coordinator {
                 Ok(true)
             }
         }
+    }
+
+    /// Without an answer there is nothing to wait for.
+    fn is_seen_by_multipathd(&self) -> bool {
+        self.seen.is_some()
+            || multipathd::paths(&self.crew.context.host)
+                .map_or(true, |paths| self.found.iter().any(|path| paths.contains_key(&path.disk)))
     }
 
     fn nothing_found(&self) -> Error {
@@ -363,7 +330,7 @@ impl Coordinator {
         self.crew.turn.open();
         let deadline = Instant::now() + WIND_UP;
         while self.pending.contains(&true) && Instant::now() < deadline {
-            for (index, outcome) in self.wait_for_news(Duration::from_millis(250)) {
+            for (index, outcome) in self.crew.wait_for_news(Duration::from_millis(250)) {
                 self.pending[index] = false;
                 self.found.extend(outcome.ok());
             }
@@ -386,32 +353,4 @@ struct Reference {
     identity: Option<Wwid>,
     /// Whether it comes from exactly the path the properties name.
     decides: bool,
-}
-
-fn work(crew: &Arc<Crew>, index: usize, target: &Target) {
-    let outcome = path::bring_up(&crew.context, target, Some(&crew.turn), crew.as_ref());
-    let outcome = {
-        let Ok(mut inbox) = crew.inbox.lock() else {
-            return;
-        };
-        if inbox.closed {
-            outcome
-        } else {
-            inbox.news.push((index, outcome));
-            drop(inbox);
-            crew.arrived.notify_all();
-            return;
-        }
-    };
-    match crew.volume.get() {
-        Some(volume) => join::settle(&crew.context, volume, target, outcome),
-        // The attach failed and did not wait for us.
-        None => {
-            if let Ok(path) = outcome
-                && let Err(error) = path::take_down(&crew.context, path)
-            {
-                debug!(target: ISCSI, "{target}: {}", error.describe());
-            }
-        }
-    }
 }

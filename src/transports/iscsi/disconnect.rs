@@ -8,7 +8,7 @@ use log::{debug, info};
 use crate::devices::multipath;
 use crate::devices::remove::{self, Collected, Removal, Used};
 use crate::error::{Error, Result};
-use crate::fan_out::fan_out;
+use crate::fan_out::{self, fan_out};
 use crate::host::Host;
 use crate::host::view::iscsi_session::{self, Session};
 use crate::host::view::{block, node_record, scsi};
@@ -63,9 +63,13 @@ fn detach(context: &Context, used: Option<&Path>, force: bool, phases: &mut Phas
     let mut collected = Collected::new(force);
     let used = used.map_or(Used::Unknown, |path| Used::Device(path.to_path_buf()));
     let removal = Removal { disks: &presence.disks, used, force };
-    remove::remove(&context.host, &removal, &mut collected)?;
+    let gone = remove::take_away(&context.host, &removal, &mut collected)?;
     phases.end(format!("{} disk(s)", presence.disks.len()));
-    for outcome in fan_out(&presence.targets, |target| session::release(context, target)) {
+    let (settled, released) = fan_out::both(
+        || remove::settle(&context.host, &gone),
+        || fan_out(&presence.targets, |target| session::release(context, target)),
+    );
+    for outcome in released.into_iter().chain(settled) {
         collected.check(outcome)?;
     }
     phases.end("logout");

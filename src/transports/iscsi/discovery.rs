@@ -5,7 +5,6 @@ use std::collections::HashSet;
 use log::{debug, info};
 
 use crate::error::{Error, Result};
-use crate::host::act::files;
 use crate::host::attribute;
 use crate::host::programs::iscsiadm::{self, Setting, Value};
 use crate::host::view::node_record;
@@ -14,12 +13,13 @@ use crate::log::ISCSI;
 
 use super::operation::Context;
 use super::portals;
+use super::record;
 use super::request::{Credentials, Target};
 
 /// Asks the named portal for its targets and gives those that can be paths of the volume, the named one first.
 pub fn discover(context: &Context, named: &Target) -> Result<Vec<Target>> {
     if context.reaches_portals_by_tcp() && context.host.runner.is_direct() {
-        portals::ask(&named.portal, portals::ANSWER)?;
+        portals::wait_for_answer(&named.portal, &|| Ok(()))?;
     }
     let answers = ask(context, named)
         .map_err(|error| Error::PortalNotFound { portal: named.portal.to_string(), reason: error.describe() })?;
@@ -69,7 +69,7 @@ fn store(context: &Context, portal: &Portal, interface: &str, credentials: &Cred
     {
         let values = [credentials.method.as_str(), &credentials.username, credentials.password.reveal()];
         let settings: Vec<(&str, &str)> = names.into_iter().zip(values).collect();
-        return files::write_secret(&context.host.root, &file, &node_record::with_settings(&text, &settings));
+        return record::write(&context.host, &file, &node_record::with_settings(&text, &settings));
     }
     let settings = [
         Setting { name: names[0], value: Value::Plain(&credentials.method) },

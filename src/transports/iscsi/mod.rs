@@ -2,6 +2,7 @@
 
 mod connect;
 mod coordinate;
+mod crew;
 mod disconnect;
 mod discovery;
 mod extend;

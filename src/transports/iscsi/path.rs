@@ -114,7 +114,7 @@ pub fn reach(context: &Context, target: &Target, stop: &dyn Stop) -> Result<InUs
     stop.check()?;
     let known = crate::host::view::iscsi_session::of_portal(&context.host.root, &target.portal, &target.iqn);
     if known.is_empty() && context.reaches_portals_by_tcp() && context.host.runner.is_direct() {
-        portals::ask(&target.portal, portals::ANSWER)?;
+        portals::wait_for_answer(&target.portal, &|| stop.check())?;
     }
     stop.check()?;
     session::ensure(context, target)
@@ -143,7 +143,7 @@ fn find_disk(context: &Context, target: &Target, session: InUse, turn: Option<&T
 }
 
 /// On real machines a map forms within a fraction of this; a first path that is no good must not hold up the others.
-const TURN_PATIENCE: Duration = Duration::from_secs(3);
+const TURN_PATIENCE: Duration = Duration::from_secs(10);
 
 fn present(context: &Context, session: &Session, target: &Target) -> Option<DeviceName> {
     session.devices_with_lun(&context.host.root, target.lun.kernel()).into_iter().find_map(|(_, disk)| disk)

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use crate::devices::multipath;
 use crate::error::Result;
 use crate::host::view::iscsi_session;
 use crate::host::view::links;
@@ -54,7 +55,9 @@ fn existing(host: &Host, request: &Request, settings: &Settings) -> Vec<PathBuf>
     paths
 }
 
-/// The disks of the volume on this host.
+/// The kernel names of the volume on this host: its multipath map, if it has one, then its disks.
 pub fn volume_devices(host: &Host, request: &Request, settings: &Settings) -> Vec<DeviceName> {
-    presence(&Context::new(host, request.clone(), settings.clone())).disks
+    let disks = presence(&Context::new(host, request.clone(), settings.clone())).disks;
+    let map = multipath::find_map(host, &disks).map(|map| map.device);
+    map.into_iter().chain(disks).collect()
 }

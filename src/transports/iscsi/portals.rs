@@ -11,8 +11,10 @@ use crate::error::{Error, Result};
 use crate::host::act::probe;
 use crate::identifiers::Portal;
 
-/// How long an answer to a TCP connection may take: one lost packet (1 s) is forgiven.
-pub const ANSWER: Duration = Duration::from_secs(5);
+/// How long an answer to a TCP connection may take: lost packets (1 s, then 2 s) are forgiven.
+const ANSWER: Duration = Duration::from_secs(5);
+/// How long one question may keep an attach or detach waiting that has no use for the answer any more.
+const ONE_QUESTION: Duration = Duration::from_millis(1250);
 /// How long a failure is remembered.
 const MEMORY: Duration = Duration::from_secs(300);
 
@@ -32,6 +34,24 @@ pub fn ask(portal: &Portal, timeout: Duration) -> Result<()> {
                 _ => error.to_string(),
             },
         }),
+    }
+}
+
+/// Asks until there is an answer, the time is up, or the answer is not wanted any more.  "Refused" is an answer.
+pub fn wait_for_answer(portal: &Portal, wanted: &dyn Fn() -> Result<()>) -> Result<()> {
+    let deadline = Instant::now() + ANSWER;
+    loop {
+        wanted()?;
+        let asked = Instant::now();
+        let outcome = ask(portal, ONE_QUESTION);
+        let silent = outcome.is_err() && asked.elapsed() >= ONE_QUESTION;
+        if !silent {
+            return outcome;
+        }
+        if Instant::now() >= deadline {
+            let reason = format!("no answer within {} s", ANSWER.as_secs());
+            return Err(Error::PortalNotFound { portal: portal.to_string(), reason });
+        }
     }
 }
 

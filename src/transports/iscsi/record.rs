@@ -52,7 +52,7 @@ pub fn prepare(context: &Context, target: &Target) -> Result<Prepared> {
     for (file, text) in files {
         let wanted = node_record::with_settings(&text, &settings(context.request.credentials.as_ref()));
         let for_login = node_record::with_settings(&wanted, &[(RETRIES, ONE_TRY)]);
-        files::write_secret(&host.root, &file, &for_login)?;
+        write(host, &file, &for_login)?;
         restore.push((file, wanted));
     }
     Ok(Prepared { restore })
@@ -64,12 +64,20 @@ impl Prepared {
         for (file, text) in self.restore {
             // A record that was deleted meanwhile stays deleted.
             if attribute::is_file(&host.root.path(&file))
-                && let Err(error) = files::write_secret(&host.root, &file, &text)
+                && let Err(error) = write(host, &file, &text)
             {
                 debug!(target: ISCSI, "{}", error.describe());
             }
         }
     }
+}
+
+/// Records and discovery records lie below the database's directory: `/etc/iscsi/nodes`, `/etc/iscsi/send_targets`.
+pub fn write(host: &Host, file: &Path, text: &str) -> Result<()> {
+    let home =
+        file.ancestors().find(|place| place.file_name().is_some_and(|name| name == "nodes" || name == "send_targets"));
+    let scratch = home.and_then(Path::parent).unwrap_or(Path::new("/etc/iscsi"));
+    files::write_secret(&host.root, file, text, scratch)
 }
 
 /// `manual` scan: only the LUN asked for becomes a disk.  `automatic` startup: after a reboot of the host the session
@@ -158,7 +166,10 @@ fn home_of(host: &Host) -> Option<&'static Path> {
 
 /// With the caller's own `execute=`: the same by commands, all settings in one.
 fn by_commands(context: &Context, target: &Target) -> Result<()> {
-    create(context, target)?;
+    // `--op new` would reset the settings of a record that is there.
+    if !iscsiadm::has_record(&context.host, &target.portal, &target.iqn)? {
+        create(context, target)?;
+    }
     let mut settings = vec![
         Setting { name: "node.session.scan", value: Value::Plain("manual") },
         Setting { name: "node.startup", value: Value::Plain("automatic") },
