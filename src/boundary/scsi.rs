@@ -25,12 +25,16 @@ pub mod scsi {
         })
     }
 
-    /// The paths of everything in a directory, sorted; none when it is not there.
+    /// The paths of everything in a directory that is not hidden, sorted; none when it is not there.
     #[pyfunction]
     fn entries(py: Python<'_>, directory: String) -> PyResult<Vec<String>> {
         gate::pass(py, || {
             let names = attribute::names(Path::new(&directory));
-            Ok(names.iter().map(|name| format!("{}/{name}", directory.trim_end_matches('/'))).collect())
+            Ok(names
+                .iter()
+                .filter(|name| !name.starts_with('.'))
+                .map(|name| format!("{}/{name}", directory.trim_end_matches('/')))
+                .collect())
         })
     }
 }

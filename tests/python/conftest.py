@@ -50,6 +50,8 @@ class FakeEngine:
         }
         self.iscsi = types.SimpleNamespace(
             **{name: self._function(name) for name in self.answers})
+        self.answers['entries'] = []
+        self.scsi = types.SimpleNamespace(entries=self._function('entries'))
 
     def _function(self, name):
         def function(*args):

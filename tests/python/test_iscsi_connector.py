@@ -195,6 +195,14 @@ class TestEncrypted:
         assert args[0].get('device_path', '/dev/dm-0') == '/dev/dm-0'
         assert links == [('unlink', LINK)]
 
+    def test_the_link_goes_when_the_caller_lost_its_name(self, connector, engine, links,
+                                                         monkeypatch):
+        monkeypatch.setattr(priv_iscsi.os.path, 'islink', lambda path: path == LINK)
+        engine.answers['volume_devices'] = ['dm-0', 'sda', 'sdb']
+        connector.disconnect_volume(self.ENCRYPTED, None)
+        assert [name for name, _args in engine.calls] == ['volume_devices', 'disconnect_volume']
+        assert links == [('unlink', LINK)]
+
     def test_the_link_stays_when_the_detach_fails(self, connector, engine, links, monkeypatch):
         monkeypatch.setattr(priv_iscsi.os.path, 'islink', lambda path: True)
         engine.answers['disconnect_volume'] = exception.BrickException('busy')
@@ -263,14 +271,15 @@ class TestReading:
         paths = connector.get_volume_paths(PROPS)
         assert paths == ['/dev/disk/by-path/ip-fd00::1:3260-iscsi-i-lun-1']
         assert type(paths) is list
-        assert engine.calls == [('volume_paths', (PROPS, settings))]
+        unlocked = {key: value for key, value in settings.items() if key != 'lock_path'}
+        assert engine.calls == [('volume_paths', (PROPS, unlocked))]
         assert not os.path.exists(settings['lock_path'])
 
-    def test_paths_need_no_lock_path(self, connector, engine, configured, settings):
+    def test_paths_need_no_lock_path(self, connector, engine, configured):
         configured.set_override('lock_path', None, group='os_brick')
         configured.set_override('lock_path', None, group='oslo_concurrency')
         connector.get_volume_paths(PROPS)
-        assert engine.calls[0][1][1]['lock_path'] == '/'
+        assert 'lock_path' not in engine.calls[0][1][1]
 
     def test_no_portal_no_paths(self, connector, engine):
         assert connector.get_volume_paths({'target_iqn': 'i'}) == []

@@ -20,12 +20,17 @@ const UDEV: Duration = Duration::from_secs(5);
 
 /// The by-path links of the volume that exist, in the order of the properties.  Nothing is logged in to.
 pub fn volume_paths(host: &Host, request: &Request, settings: &Settings) -> Result<Vec<PathBuf>> {
+    let paths = existing(host, request, settings);
+    if paths.len() >= request.targets.len() {
+        return Ok(paths);
+    }
     // The kernel has a disk a moment before udev has its link.
-    wait::until_true(Instant::now() + UDEV, || {
-        let wanted = request.targets.iter().filter(|target| has_disk(host, target)).count();
-        wanted <= existing(host, request, settings).len()
-    });
-    Ok(existing(host, request, settings))
+    let wanted = request.targets.iter().filter(|target| has_disk(host, target)).count();
+    let found = wait::until(Instant::now() + UDEV, || {
+        let paths = existing(host, request, settings);
+        Ok((paths.len() >= wanted).then_some(paths))
+    })?;
+    Ok(found.unwrap_or_else(|| existing(host, request, settings)))
 }
 
 fn has_disk(host: &Host, target: &Target) -> bool {

@@ -194,6 +194,10 @@ class ISCSIConnector(base.BaseLinuxConnector, base_iscsi.BaseISCSIConnector):
             properties['device_path'] = encrypted_link.device_path_of(properties['device_path'])
         return list(_native.call(_engine.iscsi.volume_paths, properties, self._settings()))
 
+    def get_all_available_volumes(self, connection_properties: Optional[dict] = None) -> list[str]:
+        """Return the full paths of all links in the search directory."""
+        return list(_native.call(_engine.scsi.entries, self.get_search_path()))
+
     def get_initiator(self) -> Optional[str]:
         """Return the name of this host's initiator, or None with a warning."""
         name: Optional[str] = None
