@@ -80,12 +80,22 @@ impl Collected {
 pub struct Gone<'a> {
     disks: &'a [DeviceName],
     map: Option<Map>,
+    /// The map would not go while its paths were there (only with `force`).
+    map_left: bool,
+}
+
+impl Gone<'_> {
+    /// Whether the rest of the map can only go after the sessions.
+    pub fn needs_sessions_gone(&self) -> bool {
+        self.map_left
+    }
 }
 
 /// Removes the disks and the map over them, from everywhere.
 pub fn remove(host: &Host, removal: &Removal<'_>, collected: &mut Collected) -> Result<()> {
     let gone = take_away(host, removal, collected)?;
-    collected.check(settle(host, &gone)).map(drop)
+    settle(host, &gone);
+    collected.check(finish(host, &gone)).map(drop)
 }
 
 /// Takes map and disks out of the kernel.  After it a session without other disks can be ended.
@@ -99,22 +109,29 @@ pub fn take_away<'a>(host: &Host, removal: &Removal<'a>, collected: &mut Collect
         }
     };
     delete_disks(host, removal.disks, collected)?;
-    if let (Some(map), true) = (&map, map_left) {
-        remove_stuck_map(host, map, collected)?;
-    }
-    Ok(Gone { disks: removal.disks, map })
+    Ok(Gone { disks: removal.disks, map, map_left })
 }
 
 /// Waits until udev and multipathd have noticed, and clears what they leave.
-pub fn settle(host: &Host, gone: &Gone<'_>) -> Result<()> {
+pub fn settle(host: &Host, gone: &Gone<'_>) {
     if gone.disks.is_empty() {
-        return Ok(());
+        return;
     }
     remove_links(host, gone.disks);
-    multipath::wait_until_forgotten(host, gone.disks, MULTIPATHD_FORGETS)?;
-    if let Some(map) = &gone.map
-        && let Err(error) = multipath_program::remove_wwid(host, &map.wwid)
-    {
+    if let Err(error) = multipath::wait_until_forgotten(host, gone.disks, MULTIPATHD_FORGETS) {
+        debug!(target: DEVICES, "multipathd: {}", error.describe());
+    }
+}
+
+/// The last of the map, when its paths and, if they were this volume's alone, its sessions are gone: I/O that was
+/// stuck in them has failed by now, and whoever had the map open let go.
+pub fn finish(host: &Host, gone: &Gone<'_>) -> Result<()> {
+    let Some(map) = &gone.map else { return Ok(()) };
+    if gone.map_left {
+        disable_queueing(host, map);
+        try_remove_map(host, map, MAP_IN_USE_FORCED)?;
+    }
+    if let Err(error) = multipath_program::remove_wwid(host, &map.wwid) {
         debug!(target: DEVICES, "multipath -w {}: {}", map.wwid, error.describe());
     }
     Ok(())
@@ -215,17 +232,6 @@ fn flush_map(host: &Host, map: &Map, patience: Duration) -> Result<()> {
         Err(Error::Command(failure)) if failure.argv.starts_with("multipathd del map") => Err(Error::Command(failure)),
         Err(_) => multipath_program::flush(host, &map.name, patience.max(Duration::from_secs(30))),
         Ok(()) => Ok(()),
-    }
-}
-
-/// A map that would not go while its paths were there: with the paths gone its I/O has failed and its users let go.
-fn remove_stuck_map(host: &Host, map: &Map, collected: &mut Collected) -> Result<()> {
-    match try_remove_map(host, map, MAP_IN_USE_FORCED) {
-        Ok(()) => {
-            debug!(target: DEVICES, "{} went after its paths", map.name);
-            Ok(())
-        }
-        Err(error) => collected.check(Err::<(), _>(error)).map(drop),
     }
 }
 

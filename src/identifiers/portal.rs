@@ -14,7 +14,9 @@ const DEFAULT_PORT: u16 = 3260;
 #[derive(Debug, Clone)]
 pub struct Portal {
     address: Address,
-    /// The address as it was spelled, without brackets: iscsiadm finds its records by spelling.
+    /// The address without brackets.  From properties: the one canonical spelling of an IP address, so that nobody
+    /// gets a second session with the same portal; from sysfs and records: as it is there, because iscsiadm finds
+    /// its sessions and records by spelling.
     spelled: String,
     port: u16,
 }
@@ -31,7 +33,7 @@ impl Portal {
         self.port
     }
 
-    /// The address alone as it was spelled, without brackets: `10.0.0.1`, `fd00::1`.
+    /// The address alone, without brackets: `10.0.0.1`, `fd00::1`.
     pub fn address(&self) -> String {
         self.spelled.clone()
     }
@@ -107,7 +109,11 @@ impl FromStr for Portal {
             }
             Some(_) => return Err(bad("the port is not a number")),
         };
-        Portal::spelled(address, port).ok_or_else(|| bad("not an IP address or host name with a port"))
+        let canonical = match parse_address(address) {
+            Some(Address::Ip(ip)) => ip.to_string(),
+            _ => address.to_owned(),
+        };
+        Portal::spelled(&canonical, port).ok_or_else(|| bad("not an IP address or host name with a port"))
     }
 }
 

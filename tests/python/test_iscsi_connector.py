@@ -312,12 +312,19 @@ class TestReading:
             ('tcp:', '4', '10.0.0.1:3260', '2', 'iqn.b')]
         assert connector._get_iscsi_sessions() == ['[fd00::1]:3260', '10.0.0.1:3260']
 
-    def test_sc_06_sc_07_sc_08_all_volumes(self, connector, monkeypatch, tmp_path):
+    def test_sc_06_sc_07_sc_08_all_volumes(self, connector, engine, monkeypatch, tmp_path):
         monkeypatch.setattr(connector, 'get_search_path', lambda: str(tmp_path / 'by-path'))
-        assert connector.get_all_available_volumes() == []
+
+        def of_any_connector():
+            return base.BaseLinuxConnector.get_all_available_volumes(connector)
+
+        assert of_any_connector() == []
         (tmp_path / 'by-path').mkdir()
         (tmp_path / 'by-path/ip-x').touch()
-        assert connector.get_all_available_volumes() == [str(tmp_path / 'by-path/ip-x')]
+        assert of_any_connector() == [str(tmp_path / 'by-path/ip-x')]
+        engine.answers['entries'] = ['/dev/disk/by-path/ip-y']
+        assert connector.get_all_available_volumes() == ['/dev/disk/by-path/ip-y']
+        assert engine.calls == [('entries', (str(tmp_path / 'by-path'),))]
         assert iscsi.ISCSIConnector(None).get_search_path() == '/dev/disk/by-path'
 
     def test_sc_06_host_driver(self, monkeypatch, tmp_path):

@@ -65,13 +65,18 @@ fn detach(context: &Context, used: Option<&Path>, force: bool, phases: &mut Phas
     let removal = Removal { disks: &presence.disks, used, force };
     let gone = remove::take_away(&context.host, &removal, &mut collected)?;
     phases.end(format!("{} disk(s)", presence.disks.len()));
-    let (settled, released) = fan_out::both(
-        || remove::settle(&context.host, &gone),
+    let (finished, released) = fan_out::both(
+        || {
+            remove::settle(&context.host, &gone);
+            if gone.needs_sessions_gone() { None } else { Some(remove::finish(&context.host, &gone)) }
+        },
         || fan_out(&presence.targets, |target| session::release(context, target)),
     );
-    for outcome in released.into_iter().chain(settled) {
+    for outcome in released {
         collected.check(outcome)?;
     }
+    let finished = finished.flatten().unwrap_or_else(|| remove::finish(&context.host, &gone));
+    collected.check(finished)?;
     phases.end("logout");
     Ok(collected.errors)
 }

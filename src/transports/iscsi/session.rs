@@ -71,8 +71,19 @@ fn usable(context: &Context, target: &Target) -> Result<Option<Session>> {
     Ok(live)
 }
 
+/// The target with its portal spelled as the host knows it already.
+fn as_known(context: &Context, target: &Target) -> Target {
+    let root = &context.host.root;
+    let of_session = || iscsi_session::of_portal(root, &target.portal, &target.iqn).into_iter().find_map(|s| s.portal);
+    let of_record =
+        || node_record::of_portal(root, &target.portal, &target.iqn).into_iter().map(|record| record.portal).next();
+    let portal = of_session().or_else(of_record).unwrap_or_else(|| target.portal.clone());
+    Target { portal, ..target.clone() }
+}
+
 fn log_in(context: &Context, target: &Target) -> Result<Session> {
     let host = &context.host;
+    let target = &as_known(context, target);
     let prepared = record::prepare(context, target)?;
     let login = iscsiadm::login(host, &target.portal, &target.iqn);
     prepared.settle(host);
@@ -106,6 +117,7 @@ fn forget(context: &Context, target: &Target) {
 pub fn release(context: &Context, target: &Target) -> Result<()> {
     let host = &context.host;
     let root = &host.root;
+    let target = &as_known(context, target);
     let place = context.locks.session(&target.portal.key(), target.iqn.as_str());
     let sessions = || iscsi_session::of_portal(root, &target.portal, &target.iqn);
     let mut held = lock::try_acquire(&place, Mode::Exclusive)?;
