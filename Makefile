@@ -1,0 +1,89 @@
+# os-brick: what to type.  `make help` lists the targets.
+#
+# A fresh Debian 12 with rustup's cargo, Python 3.11 and root is enough: every target does the set-up it needs.
+# tox.ini says how each kind of test runs; here stands only what to install and in which order.
+
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+TOX := $(BIN)/tox run --colored=no
+# One build of the crate for everybody.
+export CARGO_TARGET_DIR := $(CURDIR)/target
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+TOOLS := bindep==2.14.0 maturin==1.16.0 reno==4.1.0 setuptools==80.9.0 tox==4.67.15
+
+# Cheap and telling first.  The lab boots virtual machines and comes last.
+QUICK := lint,tidy,engine
+PACKAGE := stubs,py3,contract,packaging,boundary
+
+.PHONY: help  ## these lines
+help:
+	@sed -n 's/^\.PHONY: \([a-z-]*\) *## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+.PHONY: setup  ## Debian packages of bindep.txt and the virtual environment .venv with the tools
+setup: $(VENV)/.tools
+	@missing="$$($(BIN)/bindep --brief test build)" || true; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if ! command -v apt-get >/dev/null || [ "$$(id -u)" != 0 ]; then \
+	  echo "please install:" $$missing >&2; exit 1; fi; \
+	echo "== installing" $$missing; \
+	export DEBIAN_FRONTEND=noninteractive; \
+	apt-get -qq update && apt-get -qq install -y --no-install-recommends $$missing </dev/null >/dev/null
+
+# Debian's python3 comes without venv.
+$(VENV)/.tools: Makefile
+	@command -v cargo >/dev/null || { echo "please install Rust: https://rustup.rs" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed, set PYTHON=" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null \
+	  || { apt-get -qq update && apt-get -qq install -y --no-install-recommends python3-venv </dev/null >/dev/null; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/pip install --quiet $(TOOLS)
+	@touch $@
+
+.PHONY: wheel  ## the wheel, in dist/
+wheel: setup
+	rm -f dist/os_brick-*.whl
+	$(BIN)/maturin build --release --locked --out dist
+
+.PHONY: test  ## everything CI runs
+test: check lab
+
+.PHONY: check  ## everything CI runs except the lab
+check: setup
+	$(TOX) --fail-fast -e $(QUICK),$(PACKAGE)
+
+.PHONY: lint  ## format, clippy, ruff, spelling
+lint: setup
+	$(TOX) -e lint,tidy
+
+.PHONY: lab  ## all scenarios on a real kernel in a virtual machine; SCENARIOS="iscsi/chap ..." for some
+lab: setup
+	$(TOX) -e lab -- $(SCENARIOS)
+
+.PHONY: demo  ## watch a volume with four paths being attached, used, extended and detached
+demo: setup
+	$(TOX) -q -e demo
+
+.PHONY: bench  ## measure against upstream 7.1.1; writes docs/benchmarks.md
+bench: setup
+	$(TOX) -e bench
+
+.PHONY: format  ## rewrite the Rust source as `make lint` wants it
+format:
+	cargo fmt
+
+.PHONY: notes  ## the release notes, as operators read them
+notes: setup
+	$(BIN)/reno report .
+
+.PHONY: clean  ## remove what was built; the lab's image stays in its cache
+clean:
+	rm -rf $(VENV) .tox dist target .cache .pytest_cache .mypy_cache .ruff_cache
+	find python tests benches -name __pycache__ -prune -exec rm -rf {} +
+	rm -f python/os_brick/*.so
