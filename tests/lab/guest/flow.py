@@ -1,0 +1,89 @@
+"""Reads and writes on a block device, past the page cache: patterns to compare, and a stream of I/O in the background."""
+
+import mmap
+import os
+import threading
+import time
+
+BLOCK = 4096
+
+
+def pattern(seed, blocks=1):
+    """Distinct bytes per seed and block, so that a block of another volume is recognised."""
+    return b''.join((f'{seed}:{number}:'.encode() * BLOCK)[:BLOCK] for number in range(blocks))
+
+
+def write_pattern(device, seed, offset=0, blocks=16):
+    data = pattern(seed, blocks)
+    with _direct(device, os.O_RDWR) as fd, mmap.mmap(-1, len(data)) as buffer:
+        buffer[:] = data
+        if os.pwrite(fd, buffer, offset) != len(data):
+            raise OSError(f'short write to {device}')
+        os.fsync(fd)
+
+
+def read_pattern(device, offset=0, blocks=16):
+    with _direct(device, os.O_RDONLY) as fd, mmap.mmap(-1, blocks * BLOCK) as buffer:
+        os.preadv(fd, [buffer], offset)
+        return buffer[:]
+
+
+def holds_pattern(device, seed, offset=0, blocks=16):
+    return read_pattern(device, offset, blocks) == pattern(seed, blocks)
+
+
+class _direct:
+    """An O_DIRECT descriptor as a context."""
+
+    def __init__(self, device, flags):
+        self.fd = os.open(device, flags | os.O_DIRECT)
+
+    def __enter__(self):
+        return self.fd
+
+    def __exit__(self, *details):
+        os.close(self.fd)
+
+
+class Flow:
+    """A guest's disk in use: writes and reads back block after block until stopped."""
+
+    def __init__(self, device, seed='flow', span=1 << 20, pause=0.005):
+        self.device, self.seed, self.span, self.pause = device, seed, span, pause
+        self.errors, self.operations, self.longest = [], 0, 0.0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self):
+        try:
+            with _direct(self.device, os.O_RDWR) as fd, mmap.mmap(-1, BLOCK) as buffer:
+                while not self._stop.is_set():
+                    self._one(fd, buffer, self.operations)
+                    self._stop.wait(self.pause)
+        except OSError as error:
+            self.errors.append(f'open: {error}')
+
+    def _one(self, fd, buffer, number):
+        started = time.monotonic()
+        offset = number * BLOCK % self.span
+        expected = pattern(f'{self.seed}-{number}')
+        try:
+            buffer[:] = expected
+            os.pwrite(fd, buffer, offset)
+            buffer[:] = bytes(BLOCK)
+            os.preadv(fd, [buffer], offset)
+            if buffer[:] != expected:
+                self.errors.append(f'block {number}: other data came back')
+        except OSError as error:
+            self.errors.append(f'block {number}: {error}')
+        self.operations += 1
+        self.longest = max(self.longest, time.monotonic() - started)
+
+    def stop(self, seconds=60):
+        """End it; returns the errors it saw."""
+        self._stop.set()
+        self._thread.join(seconds)
+        if self._thread.is_alive():
+            self.errors.append(f'still stuck in I/O after {seconds} s')
+        return self.errors

@@ -1,0 +1,171 @@
+"""What the guest's kernel and daemons show right now: pure reads, one function per kind of thing.
+
+Names are the kernel's, open-iscsi's and multipath-tools'. What must not live here: anything that changes the
+host (clean.py, targets.py) and anything that asks os_brick.
+"""
+
+import os
+from pathlib import Path
+
+from guest import command
+
+SYS = Path('/sys')
+ISCSI_DATABASE = Path('/etc/iscsi')
+WWIDS = Path('/etc/multipath/wwids')
+HELPER_PROGRAMS = ('iscsiadm', 'multipath', 'scsi_id', 'sg_inq', 'nvme', 'mdadm', 'cryptsetup', 'tee', 'blockdev')
+
+
+def read(path):
+    """An attribute's text, or None when it (or its device) is gone."""
+    try:
+        return Path(path).read_text(errors='replace').strip()
+    except OSError:
+        return None
+
+
+def entries(path):
+    try:
+        return sorted(os.listdir(path))
+    except OSError:
+        return []
+
+
+def scsi_devices():
+    """{'H:C:T:L': 'sdX' or ''} of every SCSI device, disks or not."""
+    return {hctl: (entries(SYS / 'class/scsi_device' / hctl / 'device/block') or [''])[0]
+            for hctl in entries(SYS / 'class/scsi_device')}
+
+
+def scsi_wwid(disk):
+    """The identity of a disk as multipath-tools writes it: 3 and the NAA digits."""
+    wwid = read(SYS / 'block' / disk / 'device/wwid') or ''
+    return '3' + wwid.removeprefix('naa.') if wwid.startswith('naa.') else wwid
+
+
+def live_wwid(device):
+    """The identity the target answers now, by an INQUIRY for page 0x83."""
+    for line in command.run('sg_inq', '--page=0x83', '--export', device, check=False).splitlines():
+        name, _, value = line.partition('=')
+        if name.startswith('SCSI_IDENT_LUN_NAA'):
+            return '3' + value
+    return None
+
+
+def real_device(path):
+    """The kernel's own node behind any link: /dev/sdX or /dev/dm-N."""
+    return os.path.realpath(path)
+
+
+def size_of(device):
+    """Bytes, as the kernel sees the device now."""
+    name = os.path.basename(real_device(device))
+    sectors = read(SYS / 'class/block' / name / 'size')
+    return int(sectors) * 512 if sectors is not None else None
+
+
+def sessions():
+    """{session id: {targetname, portal, state, host}} of every iSCSI session."""
+    found = {}
+    for session in entries(SYS / 'class/iscsi_session'):
+        number = session.removeprefix('session')
+        base = SYS / 'class/iscsi_session' / session
+        connection = SYS / f'class/iscsi_connection/connection{number}:0'
+        address, port = read(connection / 'persistent_address'), read(connection / 'persistent_port')
+        if address and ':' in address:
+            address = f'[{address}]'
+        found[number] = {'targetname': read(base / 'targetname'), 'portal': f'{address}:{port}',
+                         'state': read(base / 'state'), 'host': os.path.realpath(base / 'device').split('/')[-2]}
+    return found
+
+
+def session_portals(targetname=None):
+    """Sorted portals with a logged-in session, of one target or of all."""
+    return sorted(session['portal'] for session in sessions().values()
+                  if session['state'] == 'LOGGED_IN' and targetname in (None, session['targetname']))
+
+
+def node_records():
+    """Record files of open-iscsi below /etc/iscsi: nodes/IQN/PORTAL... and send_targets/..."""
+    found = []
+    for folder in ('nodes', 'send_targets', 'static', 'isns', 'fw'):
+        top = ISCSI_DATABASE / folder
+        found += [str(path.relative_to(ISCSI_DATABASE)) for path in top.rglob('*')] if top.exists() else []
+    return sorted(found)
+
+
+def dm_devices():
+    """{'dm-N': {'name', 'uuid', 'slaves'}} of every device-mapper device."""
+    return {name: {'name': read(SYS / 'block' / name / 'dm/name'), 'uuid': read(SYS / 'block' / name / 'dm/uuid') or '',
+                   'slaves': entries(SYS / 'block' / name / 'slaves')}
+            for name in entries(SYS / 'block') if name.startswith('dm-')}
+
+
+def multipath_maps():
+    """{wwid: 'dm-N'} of the multipath maps alone."""
+    return {device['uuid'].removeprefix('mpath-'): name for name, device in dm_devices().items()
+            if device['uuid'].startswith('mpath-')}
+
+
+def map_of(wwid):
+    """(dm-N, [path disks]) of a volume's multipath map, or (None, [])."""
+    name = multipath_maps().get(wwid)
+    return (name, entries(SYS / 'block' / name / 'slaves')) if name else (None, [])
+
+
+def links():
+    """{'/dev/disk/by-id/...': target} of the two link directories the connectors use."""
+    found = {}
+    for directory in ('by-id', 'by-path'):
+        for name in entries(f'/dev/disk/{directory}'):
+            path = f'/dev/disk/{directory}/{name}'
+            try:
+                found[path] = os.path.basename(os.readlink(path))
+            except OSError:
+                continue
+    return found
+
+
+def multipathd_paths():
+    """Disks multipathd holds as paths. It prints `ok` when it has none."""
+    text = command.run('multipathd', 'show', 'paths', 'raw', 'format', '%d', check=False)
+    return sorted(line.strip() for line in text.splitlines() if line.strip() not in ('', 'ok') and 'timeout' not in line)
+
+
+def wwids():
+    text = read(WWIDS) or ''
+    return sorted(line.strip('/') for line in text.splitlines() if line and not line.startswith('#'))
+
+
+def zygote_pids():
+    """The lab's own preloaded processes; what they forked is a worker or a privsep daemon."""
+    return {read(path) for path in Path('/run/lab').glob('zygote-*.pid')}
+
+
+def helper_processes():
+    """{pid: command line} of programs and privsep daemons that os_brick starts, and of workers."""
+    found = {}
+    zygotes = zygote_pids()
+    for pid in entries('/proc'):
+        if not pid.isdigit() or pid in zygotes:
+            continue
+        try:
+            words = Path(f'/proc/{pid}/cmdline').read_bytes().split(b'\0')
+        except OSError:
+            continue
+        line = b' '.join(words).decode(errors='replace').strip()
+        program = os.path.basename(words[0].decode(errors='replace'))
+        if program in HELPER_PROGRAMS or any(part in line for part in ('privsep', 'guest/worker.py', 'guest.zygote ')):
+            found[int(pid)] = line
+    return found
+
+
+def connecting_portals():
+    """Destinations of TCP connections to port 3260 that are still waiting for an answer (SYN_SENT)."""
+    found = []
+    for table in ('/proc/net/tcp', '/proc/net/tcp6'):
+        for line in (read(table) or '').splitlines()[1:]:
+            _, _, remote, state = line.split()[:4]
+            address, port = remote.split(':')
+            if state == '02' and int(port, 16) == 3260:
+                found.append(address)
+    return sorted(found)

@@ -1,0 +1,126 @@
+"""Times of upstream, of ours and of the floor, in one boot, turn by turn; `python -m lab bench` makes the table."""
+
+MODES = ('root',)
+PACKAGES = ('ours',)
+VARIANTS = ('single', 'multipath', 'eight', 'dead')
+BENCH = True
+SECONDS = 900
+TIMEOUT = 3600
+
+import threading
+import time
+
+from guest import floor
+
+ROUNDS = 6
+GRACE = 2
+
+
+def run(lab):
+    {'single': single, 'multipath': multipath, 'eight': eight, 'dead': dead}[lab.variant](lab)
+
+
+def connectors(lab, use_multipath, **conf):
+    found = {}
+    for package in ('ours', 'upstream'):
+        caller = lab.caller(package=package, log_level='INFO', conf=conf if package == 'ours' else {})
+        found[package] = (caller, lambda caller=caller: caller.connector('ISCSI', use_multipath=use_multipath))
+    return found
+
+
+def settled(lab):
+    """udev and multipathd have nothing left to do."""
+    lab.poll.became_true(lambda: not lab.host.scsi_devices() and not lab.host.sessions(), 60)
+    time.sleep(1.5)
+
+
+def attach_and_detach(lab, who, operation, connector, properties, count):
+    """Every connector attaches at once, then every one detaches at once."""
+    pairs = [(connector(), each) for each in properties[:count]]
+    started = time.monotonic()
+    pending = [made.start('connect_volume', each) for made, each in pairs]
+    answers = [call.wait(900) for call in pending]
+    lab.measured(f'{operation} connect|{who}', max(time.monotonic() - started, 0) if count > 1 else answers[0].seconds)
+    lab.poll.became_true(lambda: False, 2)
+    started = time.monotonic()
+    pending = [made.start('disconnect_volume', each, answer.value) for (made, each), answer in zip(pairs, answers)]
+    ended = [call.wait(900) for call in pending]
+    lab.measured(f'{operation} disconnect|{who}', time.monotonic() - started if count > 1 else ended[0].seconds)
+    settled(lab)
+
+
+def floor_rounds(lab, operation, target, luns, use_multipath, portals):
+    least = floor.Floor(target.iqn, portals)
+    started = time.monotonic()
+    least.log_in()
+    disks = {}
+
+    def one(lun):
+        disks[lun] = least.scan(lun)
+        if use_multipath:
+            least.wait_for_map(disks[lun])
+    _at_once(one, luns)
+    lab.measured(f'{operation} connect|floor', time.monotonic() - started)
+    time.sleep(2)
+    started = time.monotonic()
+    _at_once(lambda lun: least.remove(disks[lun], use_multipath), luns)
+    least.log_out()
+    lab.measured(f'{operation} disconnect|floor', time.monotonic() - started)
+    settled(lab)
+
+
+def _at_once(work, items):
+    threads = [threading.Thread(target=work, args=(item,)) for item in items]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def compare(lab, operation, count, use_multipath, portals):
+    target = lab.targets.create(portals=portals, luns={lun: None for lun in range(1, count + 1)})
+    properties = [target.properties(lun) for lun in sorted(target.luns)]
+    actors = connectors(lab, use_multipath)
+    for _round in range(ROUNDS):
+        floor_rounds(lab, operation, target, sorted(target.luns), use_multipath, target.portals)
+        for package, (_caller, connector) in actors.items():
+            attach_and_detach(lab, package, operation, connector, properties, count)
+
+
+def single(lab):
+    compare(lab, 'single path', 1, False, 1)
+
+
+def multipath(lab):
+    compare(lab, '4 portals', 1, True, 4)
+
+
+def eight(lab):
+    compare(lab, '8 volumes x 4 portals', 8, True, 4)
+
+
+def dead(lab):
+    """One of four portals dead, and another target's attach meanwhile."""
+    target, other = lab.targets.create(portals=4), lab.targets.create(portals=['127.0.1.6', '127.0.1.7'])
+    properties, neighbour = target.properties(1), other.properties(1)
+    for _round in range(ROUNDS):
+        for package in ('ours', 'upstream'):
+            # A new process each time: what it remembers of dead portals is part of what is measured.
+            caller = lab.caller(package=package, log_level='INFO', conf={'portal_grace_period': GRACE} if package == 'ours' else {})
+            make = lambda caller=caller: caller.connector('ISCSI', use_multipath=True)
+            attach_and_detach(lab, package, 'healthy, 4 portals', make, [properties], 1)
+            attach_and_detach(lab, package, 'neighbour alone', make, [neighbour], 1)
+            target.black_hole(target.portals[2])
+            first = make().start('connect_volume', properties)
+            beside = make().start('connect_volume', neighbour)
+            started = time.monotonic()
+            one, two = first.wait(900), beside.wait(900)
+            lab.measured(f'1 of 4 portals dead, first time connect|{package}', one.seconds)
+            lab.measured(f'neighbour during that connect|{package}', two.seconds)
+            make().disconnect_volume(neighbour, two.value)
+            make().disconnect_volume(properties, one.value)
+            settled(lab)
+            if package == 'ours':
+                attach_and_detach(lab, package, '1 of 4 portals dead, again', make, [properties], 1)
+            target.restore(target.portals[2])
+            caller.close()
