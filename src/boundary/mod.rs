@@ -6,6 +6,7 @@ mod execute;
 mod gate;
 mod iscsi;
 mod scsi;
+mod test_support;
 
 use pyo3::prelude::*;
 
@@ -18,6 +19,8 @@ mod engine {
     use super::iscsi::iscsi;
     #[pymodule_export]
     use super::scsi::scsi;
+    #[pymodule_export]
+    use super::test_support::test_support;
 
     /// Tells paths that join late to stop: the process is about to end.
     #[pyfunction]
@@ -33,7 +36,7 @@ mod engine {
         gate::log_panics();
         // So that `import os_brick._engine.iscsi` finds what `from os_brick._engine import iscsi` does.
         let modules = py.import("sys")?.getattr("modules")?;
-        for name in ["iscsi", "scsi"] {
+        for name in ["iscsi", "scsi", "test_support"] {
             modules.set_item(format!("os_brick._engine.{name}"), module.getattr(name)?)?;
         }
         py.import("atexit")?.call_method1("register", (module.getattr("stop_background")?,))?;

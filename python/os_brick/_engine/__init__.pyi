@@ -5,11 +5,10 @@ Every function releases the GIL while it works.  A panic inside comes out as a
 BrickException; errors come out as the classes of `os_brick.exception`.
 """
 
-__all__ = ["iscsi", "scsi", "stop_background"]
+__all__ = ["iscsi", "scsi", "stop_background", "test_support"]
 
 from . import iscsi as iscsi
 from . import scsi as scsi
-
-def stop_background() -> None: ...
+from . import test_support as test_support
 
 def stop_background() -> None: ...

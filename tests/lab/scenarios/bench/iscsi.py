@@ -113,7 +113,6 @@ def dead(lab):
             target.black_hole(target.portals[2])
             first = make().start('connect_volume', properties)
             beside = make().start('connect_volume', neighbour)
-            started = time.monotonic()
             one, two = first.wait(900), beside.wait(900)
             lab.measured(f'1 of 4 portals dead, first time connect|{package}', one.seconds)
             lab.measured(f'neighbour during that connect|{package}', two.seconds)

@@ -113,6 +113,8 @@ def beside(lab, target, disk, properties, info):
     attached = connector.connect_volume(properties)
     lab.check_paths('upstream', disk, 4, 60)
     detached = connector.disconnect_volume(properties, attached.value)
+    # Upstream never takes a volume out of multipath's wwids file.
+    command.run('multipath', '-w', disk.wwid)
     lab.show(f'\n  {"":12}{"attach":>10}{"detach":>10}')
     lab.show(f'  {"upstream":12}{attached.seconds:9.2f}s{detached.seconds:9.2f}s')
     lab.show(f'  {"this":12}{lab.ours_seconds:9.2f}s{lab.ours_detach:9.2f}s')

@@ -5,6 +5,7 @@
 
 LEDGER = ('IC-01', 'IC-28')
 VARIANTS = ('dead', 'no_lun')
+MODES = ('nova',)
 SECONDS = 60
 TIMEOUT = 900
 UPSTREAM_FAILS = 'tries a dead portal for two minutes'

@@ -3,6 +3,7 @@
 from guest import leftovers
 
 LEDGER = ('LU-04', 'IC-34')
+MODES = ('root',)
 SECONDS = 30
 UPSTREAM_FAILS = 'hands most of it to iscsiadm'
 DELETED = object()

@@ -5,6 +5,7 @@ The limits are relative to healthy attaches of the same run: under emulation onl
 
 LEDGER = ('IC-23', 'IC-25', 'IC-27')
 VARIANTS = ('refused', 'black_hole')
+MODES = ('nova',)
 SECONDS = 90
 TIMEOUT = 900
 UPSTREAM_FAILS = 'waits for the dead portal, about two minutes at each attach'

@@ -2,6 +2,7 @@
 
 LEDGER = ('ID-23', 'ID-24', 'ID-20')
 VARIANTS = ('same', 'multipath_now_single', 'single_now_multipath')
+MODES = ('nova',)
 SECONDS = 40
 UPSTREAM_FAILS = 'with singular properties and a changed flag the sessions are not found'
 UPSTREAM_LEAVES = 'the line in the wwids file'

@@ -6,6 +6,7 @@ A wrong discovery secret raises; the operator's own record keeps `automatic` thr
 from guest import command
 
 LEDGER = ('IC-04', 'IC-15', 'IC-16', 'X-05')
+MODES = ('nova',)
 SECONDS = 40
 UPSTREAM_FAILS = 'logs in to every target that sendtargets reports'
 UPSTREAM_LEAVES = 'records of discovery'

@@ -4,6 +4,7 @@ import os
 
 LEDGER = ('X-11', 'X-12')
 VARIANTS = ('single', 'multipath')
+MODES = ('nova',)
 SECONDS = 40
 UPSTREAM_LEAVES = 'the line in the wwids file'
 PREFIX = '/dev/disk/by-id/os-brick'

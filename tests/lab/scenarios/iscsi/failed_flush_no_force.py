@@ -8,6 +8,7 @@ import subprocess
 
 LEDGER = ('ID-10', 'ID-11', 'ID-12')
 VARIANTS = ('in_use', 'dead_target')
+MODES = ('nova',)
 SECONDS = 90
 TIMEOUT = 900
 UPSTREAM_FAILS = 'removes paths although data was not flushed'

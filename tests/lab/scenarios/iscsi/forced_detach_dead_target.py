@@ -4,6 +4,7 @@ import subprocess
 
 LEDGER = ('SE-08', 'ID-02', 'ID-20')
 VARIANTS = ('single', 'multipath')
+MODES = ('nova',)
 SECONDS = 90
 TIMEOUT = 600
 UPSTREAM_FAILS = 'takes a little over a minute and leaves the map'

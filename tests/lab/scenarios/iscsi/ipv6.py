@@ -2,6 +2,7 @@
 
 LEDGER = ('IC-11', 'IC-39', 'X-03')
 VARIANTS = ('lower', 'upper', 'mixed')
+MODES = ('nova',)
 SECONDS = 40
 UPSTREAM_FAILS = 'compares the case at the detach'
 UPSTREAM_LEAVES = 'lines in the wwids file'

@@ -10,6 +10,7 @@ from guest import command
 
 LEDGER = ('LK-01', 'LK-02', 'LK-05')
 PACKAGES = ('ours',)
+MODES = ('nova',)
 SECONDS = 60
 TIMEOUT = 500
 

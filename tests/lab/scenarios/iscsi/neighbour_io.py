@@ -2,6 +2,7 @@
 
 LEDGER = ('ID-05', 'IC-20')
 VARIANTS = ('single', 'multipath')
+MODES = ('nova',)
 SECONDS = 45
 UPSTREAM_LEAVES = 'lines in the wwids file'
 

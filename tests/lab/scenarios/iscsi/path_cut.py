@@ -2,6 +2,7 @@
 
 LEDGER = ('ID-09', 'ID-30', 'MP-16', 'IC-26')
 VARIANTS = ('stays_cut', 'comes_back')
+MODES = ('nova',)
 SECONDS = 60
 TIMEOUT = 500
 UPSTREAM_LEAVES = 'the line in the wwids file'

@@ -6,6 +6,7 @@ Four volumes at once, one for each way to be dead and each time of coming back (
 import time
 
 LEDGER = ('IC-27', 'IC-28')
+MODES = ('nova',)
 SECONDS = 150
 TIMEOUT = 1200
 UPSTREAM_FAILS = 'waits for the dead portals at every attach'

@@ -5,6 +5,7 @@
 
 LEDGER = ('IC-38', 'SE-08')
 VARIANTS = ('forgotten', 'mapped')
+MODES = ('nova',)
 SECONDS = 40
 UPSTREAM_FAILS = 'returns the new disk under the identity of the old one'
 

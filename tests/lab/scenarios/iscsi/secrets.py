@@ -10,6 +10,7 @@ from guest import daemons
 
 LEDGER = ('X-18', 'SE-01', 'SE-02', 'SE-03', 'SE-04', 'SE-05', 'SE-06', 'SE-07')
 VARIANTS = ('single', 'multipath', 'discovery')
+MODES = ('nova',)
 SECONDS = 60
 TIMEOUT = 500
 UPSTREAM_FAILS = 'passes the CHAP password to iscsiadm as an argument'

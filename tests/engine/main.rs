@@ -1,0 +1,27 @@
+//! The engine's behaviour on a pretend machine, and its parsers on everything.
+//!
+//! Test names begin with the rows of the bug ledger they keep (`ic_22` is IC-22).
+
+#![allow(clippy::disallowed_methods, reason = "tests are the machine: they make its files and let its time pass")]
+
+#[path = "../support/mod.rs"]
+#[allow(dead_code, reason = "shared with the benches")]
+mod support;
+
+mod caller;
+mod check;
+mod connect_multipath;
+mod connect_single;
+mod dead_portals;
+mod detach;
+mod extend;
+mod failures;
+mod identity;
+mod locks;
+mod luns;
+mod parsers;
+mod patience;
+mod properties;
+mod records;
+mod requests;
+mod scenarios;

@@ -1,0 +1,195 @@
+//! The node record: made once, completed in the file, put right after the login, gone after the detach.
+
+use std::os::unix::fs::PermissionsExt;
+
+use os_brick_engine::error::Error;
+use serde_json::{Value, json};
+
+use crate::check::{IQN, all_paths, attach, connect, detach, merged, multipath, one_path, single};
+use crate::connect_single::{host_with_portals, host_with_volume};
+use crate::support::machine::Login;
+use crate::support::{FakeHost, Trouble, Volume, node_db};
+
+const SECRET: &str = "kept-2-yourself";
+
+fn with_chap(properties: &Value) -> Value {
+    merged(properties, &json!({"auth_method": "CHAP", "auth_username": "nova", "auth_password": SECRET}))
+}
+
+/// IC-18: manual scan, whoever made the record; IC-29: automatic startup.
+#[test]
+fn ic_17_a_login_is_tried_once_with_manual_scan() {
+    let (fake, portal) = host_with_volume();
+    attach(&fake, &one_path(&portal, IQN, 1), &single());
+    let expected = Login {
+        portal: portal.clone(),
+        iqn: IQN.to_owned(),
+        retries: "1".to_owned(),
+        scan: "manual".to_owned(),
+        startup: "automatic".to_owned(),
+    };
+    assert_eq!(fake.logins(), [expected]);
+    let record = fake.record(&portal, IQN).expect("the record stays with its session");
+    assert_eq!(record.get("node.session.initial_login_retry_max"), Some("8"), "as the operator configured");
+    assert_eq!(record.get("node.session.scan"), Some("manual"));
+    assert_eq!(record.get("node.startup"), Some("automatic"));
+}
+
+#[test]
+fn ic_18_a_record_of_discovery_is_completed_and_deleted_by_iscsiadm() {
+    let (fake, portal) = host_with_volume();
+    node_db::write_discovered(fake.tree(), &portal, IQN);
+    let properties = one_path(&portal, IQN, 1);
+    attach(&fake, &properties, &single());
+    assert_eq!(fake.logins()[0].scan, "manual");
+    assert_eq!(fake.done("--op new"), Vec::<String>::new(), "the record there is serves");
+    detach(&fake, &properties, &single());
+    assert_eq!(fake.done("--op delete"), [format!("iscsiadm -m node -T {IQN} -p {portal} --op delete")]);
+    fake.assert_clean();
+}
+
+#[test]
+fn what_the_operator_wrote_into_a_record_stays() {
+    let (fake, portal) = host_with_volume();
+    let mut record = node_db::fresh(fake.tree(), &portal, IQN, "default");
+    record.set("node.session.timeo.replacement_timeout", "7");
+    node_db::write(fake.tree(), &node_db::place(&portal, IQN), &record);
+    attach(&fake, &one_path(&portal, IQN, 1), &single());
+    let record = fake.record(&portal, IQN).expect("there is a record");
+    assert_eq!(record.get("node.session.timeo.replacement_timeout"), Some("7"));
+}
+
+#[test]
+fn one_record_is_made_for_four_portals() {
+    let (fake, portals) = host_with_portals::<4>();
+    attach(&fake, &all_paths(&portals, IQN, 1), &multipath());
+    assert_eq!(fake.done("--op new").len(), 1, "{:#?}", fake.journal());
+    assert_eq!(fake.done("--op update"), Vec::<String>::new());
+    assert_eq!(fake.logins().len(), 4);
+    for portal in &portals {
+        let record = fake.record(portal, IQN).expect("each portal has its record");
+        let (address, port) = portal.split_once(':').expect("a portal has a port");
+        assert_eq!(record.get("node.conn[0].address"), Some(address));
+        assert_eq!(record.get("node.conn[0].port"), Some(port));
+        assert_eq!(record.get("node.name"), Some(IQN));
+    }
+}
+
+/// What iscsid.conf says goes into new records, also when it changes while the service runs.
+#[test]
+fn a_changed_configuration_makes_new_records() {
+    let (fake, [first, second, third]) = host_with_portals();
+    attach(&fake, &one_path(&first, IQN, 1), &single());
+    fake.tree().write("/etc/iscsi/iscsid.conf", "node.session.timeo.replacement_timeout = 5\n");
+    attach(&fake, &one_path(&second, IQN, 1), &single());
+    attach(&fake, &one_path(&third, IQN, 1), &single());
+    assert_eq!(fake.done("--op new").len(), 2);
+    for portal in [&second, &third] {
+        let record = fake.record(portal, IQN).expect("there is a record");
+        assert_eq!(record.get("node.session.timeo.replacement_timeout"), Some("5"));
+    }
+}
+
+/// LK-06: code 6 with a message: others are at the database.
+#[test]
+fn ic_31_a_busy_database_is_asked_again() {
+    let (fake, portal) = host_with_volume();
+    fake.trouble_times(3, "--op new", Trouble::Exit(6, "iscsiadm: Could not lock discovery DB"));
+    attach(&fake, &one_path(&portal, IQN, 1), &single());
+    assert_eq!(fake.done("--op new").len(), 4);
+}
+
+/// SE-01, SE-07, SE-08: the password is in the record (mode 0600) and nowhere else.
+#[test]
+fn se_01_a_chap_secret_is_in_the_record_alone() {
+    let (fake, portal) = host_with_volume();
+    fake.require_chap(IQN, "nova", SECRET);
+    let properties = with_chap(&one_path(&portal, IQN, 1));
+    attach(&fake, &properties, &single());
+    assert!(!fake.journal().concat().contains(SECRET), "{:#?}", fake.journal());
+    let file = node_db::place(&portal, IQN);
+    let mode = std::fs::metadata(fake.tree().place(&file)).expect("there is a record").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let holding: Vec<String> = fake
+        .tree()
+        .files_below("")
+        .into_iter()
+        .filter(|file| fake.tree().read(file).is_some_and(|text| text.contains(SECRET)))
+        .collect();
+    assert_eq!(holding, [file]);
+    detach(&fake, &properties, &single());
+    fake.assert_clean();
+}
+
+/// SE-07, IC-29: code 24 is not tried again, and says nothing secret.
+#[test]
+fn se_07_a_refused_secret_is_not_in_the_error() {
+    let (fake, portal) = host_with_volume();
+    fake.require_chap(IQN, "nova", "another");
+    let error = connect(&fake, &with_chap(&one_path(&portal, IQN, 1)), &single()).expect_err("CHAP refuses");
+    let Error::DeviceNotFound { reason, .. } = &error else {
+        panic!("{error:?}");
+    };
+    assert!(reason.contains("exit 24"), "{reason}");
+    assert!(!format!("{error:?} {error} {}", error.describe()).contains(SECRET));
+    assert_eq!(fake.done("--login").len(), 1);
+    fake.assert_clean();
+}
+
+/// not even while it fails does a command line show it.
+#[test]
+fn se_01_discovery_credentials_are_in_no_argument_list() {
+    let fake = FakeHost::new();
+    let portals = fake.portals::<2>();
+    fake.target(IQN, &portals);
+    fake.map_lun(IQN, 1, Volume::number(1));
+    fake.require_discovery_chap("nova", SECRET);
+    let credentials = json!({
+        "discovery_auth_method": "CHAP", "discovery_auth_username": "nova", "discovery_auth_password": SECRET,
+    });
+    let properties = merged(&one_path(&portals[0], IQN, 1), &credentials);
+    let attachment = attach(&fake, &properties, &multipath());
+    assert_eq!(attachment.multipath_id, Some(Volume::number(1).id()));
+    assert!(!fake.journal().concat().contains(SECRET), "{:#?}", fake.journal());
+    assert_eq!(fake.tree().names("/etc/iscsi/send_targets"), Vec::<String>::new());
+}
+
+/// The secret of an attach that fails is gone with its record.
+#[test]
+fn se_01_no_record_with_a_secret_stays_behind() {
+    let (fake, [first, second]) = host_with_portals();
+    fake.require_chap(IQN, "nova", SECRET);
+    fake.trouble("--login", Trouble::Exit(8, "iscsiadm: connection timed out"));
+    connect(&fake, &with_chap(&all_paths(&[first, second], IQN, 1)), &multipath()).expect_err("no login succeeds");
+    fake.assert_clean();
+}
+
+#[test]
+fn id_16_a_record_without_a_session_goes_with_the_volume() {
+    let (fake, portal) = host_with_volume();
+    let record = node_db::fresh(fake.tree(), &portal, IQN, "default");
+    node_db::write(fake.tree(), &node_db::place(&portal, IQN), &record);
+    detach(&fake, &one_path(&portal, IQN, 1), &single());
+    fake.assert_clean();
+}
+
+/// IC-16: discovery leaves the records of other volumes as they are, and makes none.
+#[test]
+fn ic_15_discovery_leaves_other_records_alone() {
+    let fake = FakeHost::new();
+    let portals = fake.portals::<2>();
+    fake.target(IQN, &portals);
+    fake.target("iqn.other", &portals);
+    fake.map_lun(IQN, 1, Volume::number(1));
+    let mut other = node_db::fresh(fake.tree(), &portals[0], "iqn.other", "default");
+    other.set("node.startup", "automatic");
+    node_db::write(fake.tree(), &node_db::place(&portals[0], "iqn.other"), &other);
+    let properties = one_path(&portals[0], IQN, 1);
+    attach(&fake, &properties, &multipath());
+    let before = other.text();
+    let now = fake.record(&portals[0], "iqn.other").expect("it is not ours to delete");
+    assert_eq!(now.text(), before);
+    assert!(fake.record(&portals[1], "iqn.other").is_none());
+    detach(&fake, &properties, &multipath());
+    assert!(fake.record(&portals[0], "iqn.other").is_some());
+}

@@ -1,0 +1,149 @@
+//! The seam: what the engine runs, writes and asks reaches the machine here, and is noted.
+
+use std::path::Path;
+use std::time::Duration;
+
+use os_brick_engine::error::{Error, Result};
+use os_brick_engine::host::act::runner::{Arg, Command, Output, Runner};
+
+use super::iscsiadm;
+use super::machine::{Machine, Multipathd, Trouble};
+
+impl Runner for Machine {
+    fn run(&self, command: &Command) -> Result<Output> {
+        let args: Vec<String> = command
+            .args
+            .iter()
+            .map(|arg| match arg {
+                Arg::Plain(text) => text.clone(),
+                // As `/proc/PID/cmdline` shows it to everybody.
+                Arg::Secret(secret) => secret.reveal().to_owned(),
+            })
+            .collect();
+        let (code, stdout, stderr) = match self.note(&format!("{} {}", command.program, args.join(" "))) {
+            None => self.works(command.program, &args),
+            Some(Trouble::Timeout) => {
+                return Err(Error::CommandTimeout { argv: command.to_string(), after: command.timeout });
+            }
+            Some(Trouble::Exit(code, stderr)) => (code, String::new(), stderr.to_owned()),
+            Some(Trouble::Answer(text)) => (0, text.to_owned(), String::new()),
+            Some(Trouble::Ignored) => (0, String::new(), String::new()),
+            Some(Trouble::Slow(time)) => {
+                std::thread::sleep(time);
+                self.works(command.program, &args)
+            }
+            Some(trouble) => panic!("{trouble:?} is no trouble of a command"),
+        };
+        let output = Output { code: Some(code), stdout, stderr };
+        if !command.accept.contains(&code) {
+            return Err(command.failure(&output));
+        }
+        // A caller's `execute=` gives the outputs and no code.
+        Ok(if self.direct { output } else { Output { code: command.accept.first().copied(), ..output } })
+    }
+
+    fn write(&self, path: &Path, content: &str) -> Result<()> {
+        let path_text = path.display().to_string();
+        let refused = |reason: &str| Error::Io { verb: "write", path: path.to_path_buf(), reason: reason.to_owned() };
+        let trouble = self.note(&format!("write {content} > {path_text}"));
+        match trouble {
+            Some(Trouble::Refused) => return Err(refused("Input/output error")),
+            Some(Trouble::Ignored) => return Ok(()),
+            Some(Trouble::Slow(time)) => std::thread::sleep(time),
+            _ => {}
+        }
+        if !self.tree.exists(&path_text) {
+            return Err(refused("No such file or directory"));
+        }
+        let mut state = self.state();
+        match path_text.split('/').collect::<Vec<_>>()[..] {
+            ["", "sys", "class", "scsi_host", host, "scan"] => {
+                let host: u32 = host.trim_start_matches("host").parse().expect("a host has a number");
+                let session = state.sessions.values().find(|session| session.host == host).cloned();
+                let session = session.expect("a host that is there has a session");
+                if matches!(trouble, Some(Trouble::SessionLost)) {
+                    self.remove_session(&mut state, session.sid);
+                    return Ok(());
+                }
+                self.scan(session.sid, content, state.manners.disk_delay);
+            }
+            ["", "sys", "block", disk, "device", "delete"] => {
+                self.remove_disk(&mut state, disk);
+                if matches!(trouble, Some(Trouble::GoneAlready)) {
+                    return Err(refused("No such device"));
+                }
+            }
+            ["", "sys", "block", disk, "device", "rescan"] => self.rescan_disk(&mut state, disk),
+            _ => panic!("nobody writes to {path_text}"),
+        }
+        if let Some(Trouble::Then(also)) = trouble {
+            also(self, &mut state);
+        }
+        drop(state);
+        self.announce();
+        Ok(())
+    }
+
+    fn multipathd(&self, request: &[&str]) -> Result<String> {
+        let line = format!("multipathd {}", request.join(" "));
+        let failure = |code, stderr: &str| {
+            let command = Command::new("multipathd", request.iter().copied());
+            let output = Output { code, stdout: String::new(), stderr: stderr.to_owned() };
+            Err(command.failure(&output))
+        };
+        match self.note(&line) {
+            Some(Trouble::Answer(text)) => return Ok(text.to_owned()),
+            Some(Trouble::Ignored) => return Ok("ok\n".to_owned()),
+            Some(Trouble::Exit(code, stderr)) => return failure(Some(code), stderr),
+            Some(Trouble::Timeout) => {
+                return Err(Error::CommandTimeout { argv: line, after: Duration::from_secs(10) });
+            }
+            _ => {}
+        }
+        let mut state = self.state();
+        match state.manners.multipathd {
+            Multipathd::Absent => failure(None, "cannot start: No such file or directory"),
+            Multipathd::OldAndSilent => Ok("error receiving packet\n".to_owned()),
+            Multipathd::Running => {
+                let answer = self.multipathd_answers(&mut state, request);
+                drop(state);
+                self.announce();
+                Ok(answer)
+            }
+        }
+    }
+
+    fn is_direct(&self) -> bool {
+        self.direct
+    }
+}
+
+impl Machine {
+    fn works(&self, program: &str, args: &[String]) -> (i32, String, String) {
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let mut state = self.state();
+        let (code, stdout) = match program {
+            "iscsiadm" => self.iscsiadm(&mut state, &args),
+            "multipath" => self.multipath(&mut state, &args),
+            "blockdev" => (0, String::new()),
+            _ => panic!("the machine has no program {program}"),
+        };
+        drop(state);
+        self.announce();
+        let stderr = if program == "iscsiadm" { iscsiadm::complaint(code) } else { "" };
+        (code, stdout, stderr.to_owned())
+    }
+
+    /// `channel target lun`, each a number or `-`: the disk comes a moment after the write.
+    fn scan(&self, sid: u32, what: &str, delay: Duration) {
+        let parts: Vec<&str> = what.split(' ').collect();
+        let [channel, target, lun] = parts[..] else {
+            panic!("a scan names channel, target and LUN, not {what:?}");
+        };
+        if !matches!(channel, "0" | "-") || !matches!(target, "0" | "-") {
+            return;
+        }
+        let lun: u64 = lun.parse().expect("a scan for every LUN brings in disks of other volumes");
+        self.later(delay, move |machine, state| drop(machine.add_disk(state, sid, lun)));
+    }
+}
