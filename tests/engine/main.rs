@@ -16,6 +16,7 @@ mod dead_portals;
 mod detach;
 mod extend;
 mod failures;
+mod flush;
 mod identity;
 mod locks;
 mod luns;

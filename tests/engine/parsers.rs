@@ -16,7 +16,8 @@ fn fixture(name: &str) -> String {
 fn check_send_targets(name: &str, expected: &[(&str, &str)]) {
     let found: Vec<(String, String)> =
         parse_send_targets(&fixture(name)).iter().map(|(portal, iqn)| (portal.to_string(), iqn.to_string())).collect();
-    let expected: Vec<(String, String)> = expected.iter().map(|(portal, iqn)| ((*portal).into(), (*iqn).into())).collect();
+    let expected: Vec<(String, String)> =
+        expected.iter().map(|(portal, iqn)| ((*portal).into(), (*iqn).into())).collect();
     assert_eq!(found, expected);
 }
 
@@ -59,7 +60,10 @@ fn ic_11_ipv6_portals_are_understood_in_any_case() {
 #[test]
 fn ic_13_corrupt_entries_are_passed_over() {
     let iqn = "iqn.2010-10.org.openstack:volume-1";
-    check_send_targets("iscsiadm-sendtargets-corrupt-entry.txt", &[("10.11.12.13:3260", iqn), ("10.11.12.14:3260", iqn)]);
+    check_send_targets(
+        "iscsiadm-sendtargets-corrupt-entry.txt",
+        &[("10.11.12.13:3260", iqn), ("10.11.12.14:3260", iqn)],
+    );
 }
 
 #[test]
@@ -116,7 +120,11 @@ fn a_record_of_open_iscsi_is_read_and_completed() {
     assert_eq!(node_record::setting(&text, "node.session.scan"), Some("auto"));
     let changed = node_record::with_settings(
         &text,
-        &[("node.session.scan", "manual"), ("node.session.auth.username", "nova"), ("node.session.auth.password", "a = b")],
+        &[
+            ("node.session.scan", "manual"),
+            ("node.session.auth.username", "nova"),
+            ("node.session.auth.password", "a = b"),
+        ],
     );
     assert_eq!(node_record::setting(&changed, "node.session.scan"), Some("manual"));
     assert_eq!(node_record::setting(&changed, "node.session.auth.password"), Some("a = b"));

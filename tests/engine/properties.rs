@@ -36,9 +36,9 @@ pub fn any_text() -> impl Strategy<Value = String> {
 
 /// Lines of words, as programs print.
 fn any_output() -> impl Strategy<Value = String> {
-    let word = prop_oneof!["[!-~]{1,12}", Just("=".to_owned()), Just("ok".to_owned()), any::<String>()];
+    let word = prop_oneof!["[!-~]{1,12}", Just("=".to_owned()), Just("ok".to_owned()), "\\PC{1,6}"];
     let line = proptest::collection::vec(word, 0..6).prop_map(|words| words.join(" "));
-    proptest::collection::vec(line, 0..8).prop_map(|lines| lines.join("\n"))
+    proptest::collection::vec(line, 0..5).prop_map(|lines| lines.join("\n"))
 }
 
 fn hash(portal: &Portal) -> u64 {
@@ -206,7 +206,8 @@ proptest! {
                 .map(ToOwned::to_owned)
                 .collect()
         };
-        prop_assert_eq!(others(&changed), others(&text));
+        // An empty file gets its one line end.
+        prop_assert!(text.is_empty() || others(&changed) == others(&text), "{:?}", changed);
     }
 
     #[test]

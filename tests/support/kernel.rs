@@ -21,6 +21,19 @@ fn map_directory(device: &str) -> String {
     format!("/sys/devices/virtual/block/{device}")
 }
 
+/// `sda` ... `sdz`, `sdaa` ...: as drivers/scsi/sd.c counts.
+fn disk_name(mut number: usize) -> String {
+    let mut letters = Vec::new();
+    loop {
+        letters.push(b'a' + u8::try_from(number % 26).expect("a letter"));
+        if number < 26 {
+            break;
+        }
+        number = number / 26 - 1;
+    }
+    letters.iter().rev().fold("sd".to_owned(), |name, letter| name + &char::from(*letter).to_string())
+}
+
 impl Machine {
     /// A class device below its parent, with its link in `/sys/class`.
     fn class_device(&self, parent: &str, class: &str, name: &str, attributes: &[(&str, &str)]) {
@@ -91,7 +104,7 @@ impl Machine {
         if state.disk_at(sid, lun).is_some() {
             return None;
         }
-        let name = ('a'..='z').map(|letter| format!("sd{letter}")).find(|name| !state.disks.contains_key(name))?;
+        let name = (0..).map(disk_name).find(|name| !state.disks.contains_key(name))?;
         let disk = Disk { sid, host: session.host, lun, seen };
         let device = scsi_device(&disk);
         let block = format!("{device}/block/{name}");

@@ -152,7 +152,9 @@ class Caller:
 
     def _trace_execs(self):
         """Attach strace to the worker and its daemon: starting them under it would take minutes of emulated imports."""
-        traced = [self.pid, *self.helper_pids()]
+        traced = [self.pid]
+        if self.user != 'root':
+            traced += poll.until(self.helper_pids, 20, 'the daemon has told its pid')
         command = ['strace', '-f', '-qq', '-s', '8192', '-e', 'trace=execve', '-o', str(self.exec_trace)]
         for pid in traced:
             command += ['-p', str(pid)]
