@@ -21,8 +21,14 @@ mod identity;
 mod locks;
 mod luns;
 mod parsers;
-mod patience;
 mod properties;
 mod records;
 mod requests;
 mod scenarios;
+mod waiting;
+
+/// First by its name: what only waits does so beside everything else.
+#[test]
+fn a_beginning() {
+    waiting::begin();
+}

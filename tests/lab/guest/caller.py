@@ -14,7 +14,6 @@ import os
 from pathlib import Path
 import pwd
 import queue
-import re
 import signal
 import subprocess
 import threading
@@ -154,7 +153,7 @@ class Caller:
         """Attach strace to the worker and its daemon: starting them under it would take minutes of emulated imports."""
         traced = [self.pid]
         if self.user != 'root':
-            traced += poll.until(self.helper_pids, 20, 'the daemon has told its pid')
+            traced += poll.until(self.helper_pids, 20, 'the daemon runs')
         command = ['strace', '-f', '-qq', '-s', '8192', '-e', 'trace=execve', '-o', str(self.exec_trace)]
         for pid in traced:
             command += ['-p', str(pid)]
@@ -225,8 +224,18 @@ class Caller:
         return self.exec_trace.read_text(errors='replace').splitlines()
 
     def helper_pids(self):
-        """The privileged daemons that serve this worker, from what they log when they start."""
-        return [int(pid) for pid in re.findall(r'privsep daemon running as pid (\d+)', self.log_text())]
+        """The privileged daemons that serve this worker: its configuration file is in their arguments or their name."""
+        found = []
+        for pid in filter(str.isdigit, os.listdir('/proc')):
+            try:
+                words = Path(f'/proc/{pid}/cmdline').read_bytes()
+                name = Path(f'/proc/{pid}/comm').read_text().strip()
+            except OSError:
+                continue
+            started_cold = str(self.config_file).encode() in words and not words.startswith(b'sudo')
+            if started_cold or name == zygote.helper_name(self.config_file):
+                found.append(int(pid))
+        return found
 
     def kill(self, helpers=False):
         """SIGKILL, as the kernel's OOM killer would; with helpers the privileged daemons, too."""

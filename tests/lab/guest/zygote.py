@@ -59,6 +59,10 @@ def ensure(package):
                            + Path(f'/run/lab/log/zygote-{package}.log').read_text()[-3000:])
 
 
+def helper_name(config_file):
+    return f'priv-{Path(config_file).stem}'[:15]
+
+
 class Zygote:
     def __init__(self, package):
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -152,6 +156,9 @@ def _run_worker(message):
 def _run_helper(message):
     from oslo_privsep import daemon
     sys.argv = ['privsep-helper', *message['arguments']]
+    if '--config-file' in sys.argv:
+        # The command line stays the zygote's; the name tells whose daemon this is.
+        Path('/proc/self/comm').write_text(helper_name(sys.argv[sys.argv.index('--config-file') + 1]))
     return daemon.helper_main()
 
 

@@ -1,5 +1,5 @@
-//! Tests of how long the engine waits for what does not come.  They only wait, so all of them wait at once: the first
-//! that runs starts the others.
+//! Tests of how long the engine waits for what does not come.  They only wait, so all of them wait at once, beside the
+//! other tests: `begin` starts them, each `#[test]` waits for its own.
 
 use std::collections::HashMap;
 use std::panic::resume_unwind;
@@ -22,17 +22,25 @@ type Running = Mutex<HashMap<&'static str, JoinHandle<()>>>;
 
 type Named = (&'static str, fn());
 
-/// Waits for one of the tests, with its panic if it panicked.
-fn end_of(name: &str, all: fn() -> Vec<Named>) {
-    static RUNNING: OnceLock<Running> = OnceLock::new();
+static RUNNING: OnceLock<Running> = OnceLock::new();
+
+/// Starts them all, once.
+pub fn begin() -> &'static Running {
     let start = |(name, test): (&'static str, fn())| {
         let thread = std::thread::Builder::new().name(name.to_owned());
         (name, thread.spawn(test).expect("a thread can be started"))
     };
-    let running = RUNNING.get_or_init(|| Mutex::new(all().into_iter().map(start).collect()));
-    let thread = running.lock().expect("nobody panics here").remove(name).expect("each test is waited for once");
+    RUNNING.get_or_init(|| Mutex::new(all().into_iter().map(start).collect()))
+}
+
+/// Waits for one of them, and panics as it did.
+fn end_of(name: &str) {
+    let thread = begin().lock().expect("nobody panics here").remove(name).expect("each test is waited for once");
     if let Err(panic) = thread.join() {
-        resume_unwind(panic);
+        match panic.downcast::<String>() {
+            Ok(message) => panic!("{message}"),
+            Err(panic) => resume_unwind(panic),
+        }
     }
 }
 
@@ -45,7 +53,7 @@ macro_rules! all_at_once {
             use super::*;
             $(pub fn $name() $body)*
         }
-        $($(#[$attribute])* fn $name() { end_of(stringify!($name), all) })*
+        $($(#[$attribute])* fn $name() { end_of(stringify!($name)) })*
     };
 }
 
