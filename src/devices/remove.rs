@@ -17,7 +17,7 @@ use crate::host::programs::{blockdev, multipath as multipath_program, multipathd
 use crate::host::view::device_mapper::{self, Map};
 use crate::host::view::{block, links, scsi};
 use crate::host::{Host, wait};
-use crate::identifiers::DeviceName;
+use crate::identifiers::{DeviceName, Wwid};
 use crate::log::DEVICES;
 
 /// A map stays "in use" for a moment while udev looks at it; longer means that somebody really has it open.
@@ -82,6 +82,8 @@ pub struct Gone<'a> {
     map: Option<Map>,
     /// The map would not go while its paths were there (only with `force`).
     map_left: bool,
+    /// What the disks carried, as multipath knows it.
+    identity: Option<Wwid>,
 }
 
 impl Gone<'_> {
@@ -101,6 +103,8 @@ pub fn remove(host: &Host, removal: &Removal<'_>, collected: &mut Collected) -> 
 /// Takes map and disks out of the kernel.  After it a session without other disks can be ended.
 pub fn take_away<'a>(host: &Host, removal: &Removal<'a>, collected: &mut Collected) -> Result<Gone<'a>> {
     let map = multipath::find_map(host, removal.disks);
+    let of_disk = || removal.disks.first().and_then(|disk| scsi::wwid(&host.root, disk));
+    let identity = map.as_ref().map(|map| map.wwid.clone()).or_else(of_disk);
     let map_left = match &map {
         Some(map) => remove_map(host, map, collected)?,
         None => {
@@ -109,7 +113,7 @@ pub fn take_away<'a>(host: &Host, removal: &Removal<'a>, collected: &mut Collect
         }
     };
     delete_disks(host, removal.disks, collected)?;
-    Ok(Gone { disks: removal.disks, map, map_left })
+    Ok(Gone { disks: removal.disks, map, map_left, identity })
 }
 
 /// Waits until udev and multipathd have noticed, and clears what they leave.
@@ -126,15 +130,24 @@ pub fn settle(host: &Host, gone: &Gone<'_>) {
 /// The last of the map, when its paths and, if they were this volume's alone, its sessions are gone: I/O that was
 /// stuck in them has failed by now, and whoever had the map open let go.
 pub fn finish(host: &Host, gone: &Gone<'_>) -> Result<()> {
-    let Some(map) = &gone.map else { return Ok(()) };
-    if gone.map_left {
+    if let (Some(map), true) = (&gone.map, gone.map_left) {
         disable_queueing(host, map);
         try_remove_map(host, map, MAP_IN_USE_FORCED)?;
     }
-    if let Err(error) = multipath_program::remove_wwid(host, &map.wwid) {
-        debug!(target: DEVICES, "multipath -w {}: {}", map.wwid, error.describe());
+    // A map may have formed, or been about to, after the last look: then multipathd remembers the volume as well.
+    let Some(identity) = &gone.identity else { return Ok(()) };
+    if (gone.map.is_some() || is_remembered(host, identity))
+        && let Err(error) = multipath_program::remove_wwid(host, identity)
+    {
+        debug!(target: DEVICES, "multipath -w {identity}: {}", error.describe());
     }
     Ok(())
+}
+
+/// Whether the identity is in the file of multipath's known identities, one `/WWID/` a line.
+fn is_remembered(host: &Host, identity: &Wwid) -> bool {
+    let known = attribute::text(&host.root.path("/etc/multipath/wwids")).unwrap_or_default();
+    known.lines().any(|line| line.trim().trim_matches('/') == identity.as_str())
 }
 
 /// What is built on a device besides the map's own partitions, which multipath removes with it.
