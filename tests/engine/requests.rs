@@ -178,7 +178,9 @@ fn ic_34_bad_properties_are_refused_by_name() {
     for iqn in ["", "volume-1", "iqn.a b", "iqn.a/../b", "iqn.a;reboot", "iqn.a\n", "iqn.$HOME", "iqn.\u{e9}"] {
         check_refused(&json!({"target_iqn": iqn}), "target_iqn");
     }
-    for lun in [json!("one"), json!(""), json!(-1), json!(1.5), json!([1]), json!(4_294_967_296_u64), json!(true)] {
+    for lun in
+        [json!("one"), json!(""), json!(-1), json!(1.5), json!([1]), json!(4_294_967_296_u64), json!(true), json!(null)]
+    {
         check_refused(&json!({"target_lun": lun}), "target_lun");
     }
     check_refused(&json!({"target_portals": [], "target_iqns": []}), "target_portals");
@@ -203,7 +205,8 @@ fn ic_34_properties_without_a_portal_or_a_name_are_refused() {
         (json!({}), "target_portal"),
         (json!({"target_iqn": IQN}), "target_portal"),
         (json!({"target_portal": "10.0.0.1:3260"}), "target_iqn"),
-        (json!({"target_portal": null, "target_iqn": null}), "target_iqn"),
+        (json!({"target_portal": null, "target_iqn": null}), "target_portal"),
+        (json!({"target_portal": null, "target_iqn": IQN}), "target_portal"),
     ] {
         let error = Request::read(properties.as_object().expect("an object")).expect_err("it is refused");
         assert!(matches!(&error, Error::InvalidRequest { field: named, .. } if named == field), "{error:?}");

@@ -99,7 +99,8 @@ def describe(event):
 
 
 def summary(results):
-    """The table at the end, and its last line."""
+    """The table at the end, what did not pass last, where even a log that was cut shows it."""
+    results = sorted(results, key=lambda result: result.status != PASSED)
     width = max([len(result.case.name) for result in results] + [10])
     lines = ['', f"{'scenario':{width}}  {'result':7} {'checks':>6} {'time':>8}"]
     for result in results:

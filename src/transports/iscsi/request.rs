@@ -82,7 +82,7 @@ impl Request {
 }
 
 fn missing(properties: &Map<String, Value>) -> Error {
-    let absent = |key: &str| !properties.contains_key(key);
+    let absent = |key: &str| properties.get(key).is_none_or(Value::is_null);
     let field = if absent("target_portal") && absent("target_portals") { "target_portal" } else { "target_iqn" };
     Error::invalid(field, Value::Null, "the connection properties of an iSCSI volume need it")
 }
@@ -98,7 +98,9 @@ fn named_target(properties: &Map<String, Value>, mode: AddressingMode) -> Result
         return Ok(None);
     };
     let lun = match properties.get("target_lun") {
-        None | Some(Value::Null) => 0,
+        None => 0,
+        // The lists say which volume it is.
+        Some(Value::Null) if properties.get("target_luns").is_some_and(Value::is_array) => return Ok(None),
         Some(value) => lun("target_lun", value)?,
     };
     Ok(Some(Target { portal: portal.parse()?, iqn: iqn.parse()?, lun: Lun::addressed(lun, mode) }))

@@ -15,6 +15,8 @@ def force():
     """Sessions, devices, maps, records and targets are gone afterwards; daemons run. Returns what resisted."""
     network.Firewall().restore()
     _kill_helpers()
+    for file in host.files_in_dev():
+        Path(file).unlink()
     if _initiator_is_clean():
         targets.remove_everything()
         return []

@@ -2,8 +2,11 @@
 
 import mmap
 import os
+import subprocess
 import threading
 import time
+
+from guest import poll
 
 BLOCK = 4096
 
@@ -87,3 +90,27 @@ class Flow:
         if self._thread.is_alive():
             self.errors.append(f'still stuck in I/O after {seconds} s')
         return self.errors
+
+
+class DirtyPages:
+    """A process that wrote through the page cache and now waits for the array: its data is only in memory."""
+
+    def __init__(self, device, megabytes=4, seconds=30):
+        before = _dirty_kilobytes()
+        # Closing the device waits for the data.  Without `nocreat` dd would make a file where the device was.
+        self._process = subprocess.Popen(
+            ['dd', 'if=/dev/zero', f'of={device}', 'bs=1M', f'count={megabytes}', 'conv=notrunc,nocreat'],
+            stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        poll.until(lambda: _dirty_kilobytes() - before >= megabytes * 900, seconds, f'pages of {device} are dirty')
+
+    def ended(self):
+        return self._process.poll() is not None
+
+    def kill(self):
+        if not self.ended():
+            self._process.kill()
+
+
+def _dirty_kilobytes():
+    with open('/proc/meminfo') as meminfo:
+        return sum(int(line.split()[1]) for line in meminfo if line.startswith(('Dirty:', 'Writeback:')))

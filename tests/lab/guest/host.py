@@ -125,6 +125,11 @@ def links():
     return found
 
 
+def files_in_dev():
+    """Regular files directly in /dev: a program wrote to a device that was gone and made a file of its name."""
+    return sorted(entry.path for entry in os.scandir('/dev') if entry.is_file(follow_symlinks=False))
+
+
 def multipathd_paths():
     """Disks multipathd holds as paths. It prints `ok` when it has none."""
     text = command.run('multipathd', 'show', 'paths', 'raw', 'format', '%d', check=False)

@@ -14,6 +14,7 @@ def snapshot():
         'node records': host.node_records(),
         'dm devices': sorted(f"{device['name']} {device['uuid']}" for device in dm_devices.values()),
         'links': sorted(host.links()),
+        'files in /dev': host.files_in_dev(),
         'multipathd paths': host.multipathd_paths(),
         'wwids lines': host.wwids(),
         'processes': sorted(host.helper_processes().values()),

@@ -47,7 +47,14 @@ def run(lab):
             error = lab.raises(f'{name} ({kind}): connect raises', connector.start('connect_volume', properties),
                                'BrickException', 'ValueError', 'KeyError')
             if error:
+                if lab.ours:
+                    lab.check(f'{name} ({kind}): the message names the field', names_field(error.message, change), error)
                 lab.check(f'{name} ({kind}): no iscsiadm was run',
                           not any('iscsiadm' in line and 'Running' in line for line in error.logs), error.logs[-5:])
             lab.equal(f'{name} ({kind}): the host was not touched',
                       leftovers.difference(before, leftovers.snapshot()), {})
+
+
+def names_field(message, change):
+    """One of the properties that were changed, in its singular or plural form."""
+    return any(key.rstrip('s') in message for key in change)

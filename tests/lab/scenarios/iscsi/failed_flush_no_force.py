@@ -4,7 +4,6 @@
 """
 
 import os
-import subprocess
 
 LEDGER = ('ID-10', 'ID-11', 'ID-12')
 VARIANTS = ('in_use', 'dead_target')
@@ -26,8 +25,7 @@ def run(lab):
         holder = os.open(info['path'], os.O_RDONLY)
     else:
         target.black_hole()
-        writer = subprocess.Popen(['dd', 'if=/dev/zero', f"of={info['path']}", 'bs=1M', 'count=4', 'conv=notrunc'],
-                                  stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        writer = lab.flow.DirtyPages(info['path'])
     error = lab.raises('the detach raises', connector.start('disconnect_volume', properties, info), 'BrickException',
                        'ExceptionChainer', 'ProcessExecutionError', seconds=700)
     if error:
@@ -36,7 +34,7 @@ def run(lab):
     if holder is not None:
         os.close(holder)
     target.restore()
-    lab.eventually('the map works again', lambda: writer is None or writer.poll() is not None, 180)
+    lab.eventually('the map works again', lambda: writer is None or writer.ended(), 180)
     lab.check_right_disk('afterwards', info['path'], disk)
     lab.detach(connector, properties, info, 'second disconnect')
     lab.equal('no session after the second detach', lab.host.sessions(), {})

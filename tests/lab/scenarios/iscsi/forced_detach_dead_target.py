@@ -1,7 +1,5 @@
 """A forced detach while the whole target is gone and writes are pending: within 60 s, and nothing is left."""
 
-import subprocess
-
 LEDGER = ('SE-08', 'ID-02', 'ID-20')
 VARIANTS = ('single', 'multipath')
 MODES = ('nova',)
@@ -20,10 +18,7 @@ def run(lab):
     if multipath:
         lab.check_paths('attached', disk, 4)
     target.black_hole()
-    # Buffered on purpose: pages are dirty and closing the device waits for them.
-    writer = subprocess.Popen(['dd', 'if=/dev/zero', f"of={info['path']}", 'bs=1M', 'count=16', 'conv=notrunc'],
-                              stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    lab.poll.until(lambda: dirty_kilobytes() > 4096, 20, 'pages are dirty')
+    writer = lab.flow.DirtyPages(info['path'], 16)
     pending = connector.start('disconnect_volume', properties, info, force=True, ignore_errors=True)
     answer = pending.wait(LIMIT_SECONDS * 3)
     lab.at_most('forced disconnect of a dead target', answer.seconds, LIMIT_SECONDS)
@@ -31,11 +26,5 @@ def run(lab):
     lab.equal('no map', lab.host.dm_devices(), {})
     lab.equal('no session', lab.host.sessions(), {})
     lab.equal('no record', lab.host.node_records(), [])
-    lab.eventually('the writer is free again', lambda: writer.poll() is not None, 20)
-    if writer.poll() is None:
-        writer.kill()
-
-
-def dirty_kilobytes():
-    with open('/proc/meminfo') as meminfo:
-        return sum(int(line.split()[1]) for line in meminfo if line.startswith(('Dirty:', 'Writeback:')))
+    lab.eventually('the writer is free again', writer.ended, 20)
+    writer.kill()
