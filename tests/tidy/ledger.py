@@ -23,7 +23,7 @@ SCENARIOS = TOP / 'tests' / 'lab' / 'scenarios'
 AREAS = {'IC': 40, 'ID': 32, 'MP': 26, 'SC': 13, 'LU': 7, 'PX': 13, 'LK': 7, 'SE': 13, 'X': 19,
          'FC': 30, 'NV': 40, 'MD': 10, 'RB': 29, 'RF': 8, 'EN': 17, 'SI': 19, 'SP': 7, 'LO': 6, 'VM': 5, 'LV': 13, 'CF': 11}
 
-ID = re.compile(rf'\b({"|".join(AREAS)})[-_](\d\d)(?!\d)', re.I)
+ID = re.compile(rf'(?<![a-z\d])({"|".join(AREAS)})[-_](\d\d)(?!\d)', re.I)
 RUST_TEST = re.compile(r'((?:^[ \t]*(?://.*|#\[.*\])\n)*)^[ \t]*(?:async )?fn (\w+)\(', re.M)
 
 
