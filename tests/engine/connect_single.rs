@@ -190,7 +190,7 @@ fn attaching_twice_gives_the_same_disk() {
 }
 
 #[test]
-fn a_named_interface_is_used_for_the_record() {
+fn ic_07_a_tcp_interface_of_the_operators_is_used_for_the_record() {
     let (fake, portal) = host_with_volume();
     fake.tree().write("/etc/iscsi/ifaces/storage0", "iface.iscsi_ifacename = storage0\niface.transport_name = tcp\n");
     let settings = crate::check::settings(&json!({"interface": "storage0"}));

@@ -4,6 +4,7 @@ use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use nix::sys::socket::{Backlog, listen};
+use os_brick_engine::error::Error;
 use serde_json::{Value, json};
 
 use crate::check::{IQN, all_paths, attach, connect, detach, multipath, one_path, settings, timed};
@@ -129,6 +130,18 @@ fn discovery_at_a_dead_portal_is_an_error_that_names_it() {
     let error = connect(&fake, &one_path(&portals[0], IQN, 1), &multipath()).expect_err("nobody answers");
     assert!(error.to_string().contains(&portals[0]), "{error}");
     assert_eq!(fake.done("iscsiadm"), Vec::<String>::new());
+    fake.assert_clean();
+}
+
+/// The portal answers TCP, and iscsiadm fails for a reason of its own: the reason is told.
+#[test]
+fn ic_33_a_discovery_that_fails_says_why() {
+    let (fake, portals) = host_with_portals::<2>();
+    fake.trouble("-m discovery", Trouble::Exit(24, "iscsiadm: Login authentication failed with target"));
+    let error = connect(&fake, &one_path(&portals[0], IQN, 1), &multipath()).expect_err("discovery failed");
+    let Error::PortalNotFound { portal, reason } = &error else { panic!("{error:?}") };
+    assert_eq!(*portal, portals[0]);
+    assert!(reason.contains("Login authentication failed with target"), "{reason}");
     fake.assert_clean();
 }
 

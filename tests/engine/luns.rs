@@ -105,7 +105,7 @@ fn iser() -> Value {
     settings(&json!({"interface": "iser"}))
 }
 
-/// IC-39: links without brackets, commands with them.
+/// IC-39: links without brackets, commands with them.  IC-08: an iSER session is found and ended like any other.
 #[test]
 fn ic_39_an_ipv6_portal_has_brackets_in_commands_alone() {
     let fake = host_with_ipv6("fd00::1");

@@ -9,6 +9,8 @@ from oslo_concurrency import processutils as putils
 
 from os_brick import exception
 from os_brick.initiator import linuxscsi
+from os_brick.initiator import scsi_multipath
+from os_brick.initiator.connectors import base
 from os_brick.privileged import rootwrap
 
 
@@ -274,3 +276,25 @@ class TestExtend:
             '/m/3600a': '/dev/dm-5'}.get(link, link))
         assert scsi.extend_volume([path], use_multipath=True) == 4096
         assert ('multipathd', 'resize', 'map', '/dev/dm-5') in host.ran()
+
+
+class TestDiscoverMpathDevice:
+    """How connectors look for the map over a path they found."""
+
+    @pytest.fixture
+    def connector(self, host, sleeps, monkeypatch):
+        monkeypatch.setattr(base.BaseLinuxConnector, '__abstractmethods__', frozenset())
+        connector = base.BaseLinuxConnector('sudo', execute=host.execute)
+        monkeypatch.setattr(scsi_multipath.os.path, 'exists', lambda path: path == '/dev/mapper/mpatha')
+        return connector
+
+    def test_mp_07_multipath_is_asked_for_the_kernel_device(self, connector, host):
+        path = host.root / 'by-path-link'
+        path.symlink_to('/dev/sda')
+        host.answers = {('multipath', '-l', '/dev/sda'): ('mpatha (3600a) dm-0 LIO-ORG,disk\n', '')}
+        found = connector._discover_mpath_device('3600a', {'access_mode': 'ro'}, str(path))
+        assert found == ('/dev/mapper/mpatha', '3600a')
+
+    def test_mp_07_without_a_map_the_path_itself_is_used(self, connector, host):
+        assert connector._discover_mpath_device('3600a', {'access_mode': 'ro'}, '/dev/sda') == ('/dev/sda', None)
+        assert host.ran() == [('multipath', '-l', '/dev/sda')]

@@ -94,6 +94,7 @@ class TestFindMultipathDevice:
     @pytest.mark.parametrize('name, head', [('mpatha', 'mpatha (3600a) dm-0 LIO-ORG,disk'),
                                             ('3600a', '3600a dm-0 LIO-ORG,disk')])
     def test_mp_01_to_04(self, host, scsi, noise, action, name, head):
+        """MP-01, MP-02, MP-03, MP-04."""
         host.answers = {('multipath', '-l', '/dev/sda'): (f'{noise}{action}{head}\n{MAP}', '')}
         assert scsi.find_multipath_device('/dev/sda') == {
             'device': f'/dev/mapper/{name}', 'id': '3600a', 'name': name, 'devices': [

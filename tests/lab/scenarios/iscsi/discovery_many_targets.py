@@ -1,6 +1,6 @@
 """Discovery on portals that offer several targets: only the named target is logged in to, its disk is the answer."""
 
-LEDGER = ('IC-03', 'IC-10', 'ID-04')
+LEDGER = ('IC-03', 'IC-10', 'IC-14', 'ID-04')
 MODES = ('nova',)
 SECONDS = 45
 UPSTREAM_FAILS = 'logs in to every target that sendtargets reports'

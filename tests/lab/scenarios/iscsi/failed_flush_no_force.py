@@ -5,7 +5,7 @@
 
 import os
 
-LEDGER = ('ID-10', 'ID-11', 'ID-12')
+LEDGER = ('ID-10', 'ID-11', 'ID-12', 'ID-17')
 VARIANTS = ('in_use', 'dead_target')
 MODES = ('nova',)
 SECONDS = 90
