@@ -294,34 +294,43 @@ impl Coordinator {
     fn finish(mut self) -> Outcome {
         let outcome = Outcome { disks: self.disks(), identity: self.identity(), map: self.map.clone() };
         let volume = Volume { identity: outcome.identity.clone(), disks: outcome.disks.clone() };
-        let mut operation = self.crew.operation.lock().ok().and_then(|mut kept| kept.take());
         let late = {
             let Ok(mut inbox) = self.crew.inbox.lock() else {
                 return outcome;
             };
             inbox.closed = true;
+            let late = std::mem::take(&mut inbox.news);
+            late.iter().for_each(|(index, _)| self.pending[*index] = false);
+            // Before the volume is named: from then on a path gives up when somebody holds the volume's intent.
+            self.pass_on_locks();
             let _ = self.crew.volume.set(volume.clone());
-            std::mem::take(&mut inbox.news)
+            late
         };
-        for (index, result) in late {
-            self.pending[index] = false;
-            join::settle(&self.crew.context, &volume, &self.targets[index], result);
+        let on_their_way = self.pending.iter().filter(|pending| **pending).count();
+        if on_their_way > 0 {
+            info!(target: ISCSI, "{on_their_way} more path(s) are on their way");
         }
-        if self.pending.contains(&true)
-            && let Some(mut operation) = operation.take()
-        {
-            info!(target: ISCSI, "{} more path(s) are on their way", self.pending.iter().filter(|p| **p).count());
-            if let Err(error) = operation.hand_over() {
-                warn!(target: ISCSI, "{}", error.describe());
-            }
-            if let Ok(mut kept) = self.crew.operation.lock() {
-                *kept = Some(operation);
-            }
+        for (index, result) in late {
+            join::settle(&self.crew.context, &volume, &self.targets[index], result);
         }
         for (target, error) in &self.failures {
             join::retry_later(&self.crew.context, &volume, target, error);
         }
         outcome
+    }
+
+    /// Paths still on their way keep sharing the locks; without such paths nobody needs them any more.
+    fn pass_on_locks(&self) {
+        let Ok(mut kept) = self.crew.operation.lock() else {
+            return;
+        };
+        if !self.pending.contains(&true) {
+            *kept = None;
+        } else if let Some(operation) = kept.as_mut()
+            && let Err(error) = operation.hand_over()
+        {
+            warn!(target: ISCSI, "{}", error.describe());
+        }
     }
 
     /// The attach failed: stop the threads and take away what they made.
