@@ -121,7 +121,9 @@ pub fn settle(host: &Host, gone: &Gone<'_>) {
     if gone.disks.is_empty() {
         return;
     }
-    remove_links(host, gone.disks);
+    let mut devices = gone.disks.to_vec();
+    devices.extend(gone.map.iter().filter(|_| !gone.map_left).map(|map| map.device.clone()));
+    remove_links(host, &devices, gone.identity.as_ref());
     if let Err(error) = multipath::wait_until_forgotten(host, gone.disks, MULTIPATHD_FORGETS) {
         debug!(target: DEVICES, "multipathd: {}", error.describe());
     }
@@ -133,6 +135,7 @@ pub fn finish(host: &Host, gone: &Gone<'_>) -> Result<()> {
     if let (Some(map), true) = (&gone.map, gone.map_left) {
         disable_queueing(host, map);
         try_remove_map(host, map, MAP_IN_USE_FORCED)?;
+        remove_links(host, std::slice::from_ref(&map.device), gone.identity.as_ref());
     }
     // A map may have formed, or been about to, after the last look: then multipathd remembers the volume as well.
     let Some(identity) = &gone.identity else { return Ok(()) };
@@ -317,17 +320,36 @@ fn delete_disks(host: &Host, disks: &[DeviceName], collected: &mut Collected) ->
     if gone { Ok(()) } else { collected.check(Err::<(), _>(Error::PathsNotRemoved { paths: left() })).map(drop) }
 }
 
-/// Waits for udev to remove its links to disks that are gone, and removes what it leaves: the next disk with the
+/// Waits for udev to remove its links to devices that are gone, and removes what it leaves: the next device of the
 /// same name would inherit the identity.
-fn remove_links(host: &Host, disks: &[DeviceName]) {
-    let clean = wait::until_true(Instant::now() + LINKS_GONE, || links::by_id_of(&host.root, disks).is_empty());
+fn remove_links(host: &Host, devices: &[DeviceName], identity: Option<&Wwid>) {
+    let stale = || stale_links(host, devices, identity);
+    let clean = wait::until_true(Instant::now() + LINKS_GONE, || stale().is_empty());
     if clean || !host.runner.is_direct() {
         return;
     }
-    for link in links::by_id_of(&host.root, disks) {
+    for link in stale() {
         debug!(target: DEVICES, "udev left {}, removing it", link.display());
         if let Err(error) = files::remove(&host.root, &link) {
             debug!(target: DEVICES, "{}", error.describe());
         }
     }
+}
+
+/// Links to a device that is gone, or that name the identity of one whose name another device has by now.
+fn stale_links(host: &Host, devices: &[DeviceName], identity: Option<&Wwid>) -> Vec<PathBuf> {
+    let carries = |device: &DeviceName| {
+        device_mapper::map(&host.root, device).map(|map| map.wwid).or_else(|| scsi::wwid(&host.root, device))
+    };
+    let is_stale = |link: &PathBuf, device: &DeviceName| {
+        !block::exists(&host.root, device)
+            || identity.is_some_and(|gone| {
+                let digits = gone.as_str().get(1..).unwrap_or_default();
+                link.to_string_lossy().ends_with(digits) && carries(device).as_ref() != Some(gone)
+            })
+    };
+    links::by_id_of(&host.root, devices)
+        .into_iter()
+        .filter_map(|(link, device)| is_stale(&link, &device).then_some(link))
+        .collect()
 }

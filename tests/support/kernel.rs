@@ -243,7 +243,7 @@ impl Machine {
         self.tree.remove(&directory);
         self.tree.remove(&format!("/dev/{device}"));
         state.maps.remove(device);
-        self.udev_removes_map(device);
+        self.udev_removes_map(state, device);
         true
     }
 

@@ -85,7 +85,9 @@ impl Machine {
         });
     }
 
-    pub fn udev_removes_map(&self, device: &str) {
-        self.remove_by_id(device);
+    pub fn udev_removes_map(&self, state: &State, device: &str) {
+        if state.manners.udev_removes_links {
+            self.remove_by_id(device);
+        }
     }
 }

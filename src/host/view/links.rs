@@ -37,13 +37,17 @@ pub fn of_session(root: &Root, session: &Session, lun: Lun) -> Option<PathBuf> {
     iscsi(root, session.portal.as_ref()?, &iqn, lun, true).into_iter().next()
 }
 
-/// The `scsi-*` and `wwn-*` links in by-id that lead to one of the devices, dangling ones counted.
-pub fn by_id_of(root: &Root, devices: &[DeviceName]) -> Vec<PathBuf> {
+/// udev's links in by-id that lead to one of the devices, dangling ones counted, each with its device.  The links of
+/// encrypted volumes are not udev's.
+pub fn by_id_of(root: &Root, devices: &[DeviceName]) -> Vec<(PathBuf, DeviceName)> {
     attribute::names(&root.path(BY_ID))
         .into_iter()
-        .filter(|name| name.starts_with("scsi-") || name.starts_with("wwn-"))
-        .map(|name| Path::new(BY_ID).join(name))
-        .filter(|link| leads_to(root, link).is_some_and(|name| devices.contains(&name)))
+        .filter(|name| !name.starts_with("os-brick"))
+        .filter_map(|name| {
+            let link = Path::new(BY_ID).join(name);
+            let device = leads_to(root, &link)?;
+            devices.contains(&device).then_some((link, device))
+        })
         .collect()
 }
 
