@@ -56,5 +56,5 @@ def run(lab):
 
 
 def names_field(message, change):
-    """One of the properties that were changed, in its singular or plural form."""
-    return any(key.rstrip('s') in message for key in change)
+    """One of the properties that were changed: by its name, or as what is counted (`1 portals but 2 names`)."""
+    return any(key.rstrip('s') in message or key.partition('_')[2] in message for key in change)
