@@ -219,8 +219,12 @@ def connect_volume_prepare_result(
         except Exception as exc:
             LOG.debug('No link %(link)s, detaching the volume: %(error)s',
                       {'link': link, 'error': exc})
-            self.disconnect_volume(connection_properties, result,
-                                   force=True, ignore_errors=True)
+            try:
+                self.disconnect_volume(connection_properties, result,
+                                       force=True, ignore_errors=True)
+            except Exception as again:
+                LOG.warning('The volume at %(path)s remains attached: %(error)s',
+                            {'path': device_path, 'error': again})
             raise
         result['path'] = link
         return result

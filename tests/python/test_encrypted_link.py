@@ -2,11 +2,13 @@
 """The link of encrypted volumes, and the decorators that make and undo it (X-11, X-12)."""
 
 import itertools
+import os
 
 import pytest
 
 from os_brick import encrypted_link
 from os_brick import utils
+from os_brick.initiator.connectors import base
 from os_brick.privileged import rootwrap
 
 LINK = '/dev/disk/by-id/os-brick+dev+dm-0'
@@ -73,7 +75,8 @@ class Connector:
 
 class TestConnect:
 
-    def test_encrypted(self, links):
+    def test_en_03_an_encrypted_volume_has_a_link_of_its_own(self, links):
+        """EN-05: udev knows no link of this name, so it cannot point it back."""
         for path in ('/dev/none-1', b'/dev/none-1'):
             result = Connector(path).connect_volume({'encrypted': True})
             assert result == {'path': '/dev/disk/by-id/os-brick+dev+none-1', 'type': 'block'}
@@ -100,7 +103,55 @@ class TestConnect:
         assert connector.calls == [(props, {'path': '/dev/none-1', 'type': 'block'}, True, True)]
 
 
+    def test_en_06_no_link_of_udevs_is_needed(self, monkeypatch, tmp_path):
+        monkeypatch.setattr(encrypted_link, 'PREFIX', str(tmp_path / 'by-id' / 'os-brick'))
+        device = tmp_path / 'sda'
+        path = Connector(str(device)).connect_volume({'encrypted': True})['path']
+        assert os.readlink(path) == str(device)
+        # What an encryptor left there is replaced.
+        os.unlink(path)
+        os.symlink('/dev/mapper/crypt-x', path)
+        assert Connector(str(device)).connect_volume({'encrypted': True})['path'] == path
+        assert os.readlink(path) == str(device)
+
+    def test_en_07_the_first_error_is_raised(self, monkeypatch, caplog):
+        def fail(*args, **kwargs):
+            raise OSError('no link')
+
+        class Stuck(Connector):
+            def disconnect_volume(self, *args, **kwargs):
+                raise ValueError('busy')
+
+        monkeypatch.setattr(rootwrap, 'link_root', fail)
+        props = {'encrypted': True, 'id': 1}
+        with pytest.raises(OSError, match='^no link$'):
+            Stuck().connect_volume(props)
+        assert 'The volume at /dev/none-1 remains attached: busy' in caplog.text
+        assert props == {'encrypted': True, 'id': 1}
+
+    def test_en_07_the_detach_can_take_the_lock_of_the_attach(self, monkeypatch):
+        def fail(*args, **kwargs):
+            raise OSError('no link')
+
+        class Locking(Connector):
+            @utils.connect_volume_prepare_result
+            @base.synchronized('test_en_07', blocking=False)
+            def connect_volume(self, connection_properties):
+                return {'path': self.path}
+
+            @base.synchronized('test_en_07', blocking=False)
+            def disconnect_volume(self, connection_properties, device_info, force=False, ignore_errors=False):
+                self.calls.append(device_info)
+
+        monkeypatch.setattr(rootwrap, 'link_root', fail)
+        connector = Locking()
+        with pytest.raises(OSError):
+            connector.connect_volume({'encrypted': True})
+        assert connector.calls == [{'path': '/dev/none-1'}]
+
+
 class TestDisconnect:
+    """EN-04."""
 
     def test_the_link_of_the_device_info(self, links):
         connector = Connector()
