@@ -36,6 +36,12 @@ _opts = [
                 help='Refuse to attach a volume whose device reports another identity than '
                      'the connection properties name. When false, the difference is '
                      'logged as a warning.'),
+    cfg.BoolOpt('luks_format_stale_volumes',
+                default=False,
+                help='Let an encryptor format a volume for its first use that begins with '
+                     'data of an unknown format. They may be all that is left to see of a '
+                     'volume in use, so it is refused when false. Set it for storage '
+                     'whose new volumes begin with the data of deleted ones.'),
 ]
 
 cfg.CONF.register_opts(_opts, group='os_brick')

@@ -53,10 +53,26 @@ def prepare() -> str:
     :raises oslo_config.cfg.RequiredOptError: see `lock_path`
     :raises OSError: a file cannot be made
     """
-    directory = os.path.abspath(lock_path())
-    os.makedirs(directory, exist_ok=True)
+    directory = _directory()
     for name in NAMES:
         _ensure(directory, name)
+    return directory
+
+
+def prepare_file(name: str) -> str:
+    """Make one lock file if it is missing and return its absolute directory.
+
+    :raises oslo_config.cfg.RequiredOptError: see `lock_path`
+    :raises OSError: the file cannot be made
+    """
+    directory = _directory()
+    _ensure(directory, name)
+    return directory
+
+
+def _directory() -> str:
+    directory = os.path.abspath(lock_path())
+    os.makedirs(directory, exist_ok=True)
     return directory
 
 
