@@ -191,5 +191,15 @@ def test_en_12_luks_that_does_not_open_stays(host):
     host.failures = {'luksOpen': (1, 'Cannot initialize device-mapper.')}
     with pytest.raises(putils.ProcessExecutionError, match='Cannot initialize'):
         attach(host)
-    assert host.verbs() == ['cryptsetup luksOpen', 'cryptsetup isLuks']
+    assert host.verbs() == ['cryptsetup luksOpen', 'cryptsetup isLuks', 'cryptsetup luksOpen']
     assert host.disk.read_bytes() == content
+
+
+def test_en_12_a_volume_that_becomes_luks_between_the_questions_is_opened(host):
+    def format_meanwhile():
+        host.before.clear()
+        format_disk(host)
+    host.before['isLuks'] = format_meanwhile
+    attach(host)
+    assert host.mappings() == [encrypted_host.mapping(host)]
+    assert [line for line in host.verbs() if 'luksFormat' in line] == []

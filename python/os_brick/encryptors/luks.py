@@ -126,15 +126,18 @@ class LuksEncryptor(dm_crypt.DmCryptEncryptor):
             super()._open(passphrase, **kwargs)
         except processutils.ProcessExecutionError as exc:
             self._explain(exc)
-            if exc.exit_code != _NOT_LUKS or not self._is_not_luks():
+            if exc.exit_code != _NOT_LUKS:
                 raise
-            LOG.info('%s is no LUKS device', self.dev_path)
-            self._format_volume(passphrase, **kwargs)
+            error = _luks_error(self._root_helper, self.dev_path, self._execute)
+            if error is None:
+                # Somebody may be formatting it: the header comes first, the key later.
+                with self._format_lock():
+                    LOG.debug('%s is LUKS by now', self.dev_path)
+            elif error.exit_code == _NOT_LUKS:
+                self._format_volume(passphrase, **kwargs)
+            else:
+                raise
             super()._open(passphrase, **kwargs)
-
-    def _is_not_luks(self) -> bool:
-        error = _luks_error(self._root_helper, self.dev_path, self._execute)
-        return error is not None and error.exit_code == _NOT_LUKS
 
     def attach_volume(self, context: Any, **kwargs: Any) -> None:
         """Open the volume and let its link lead to the decrypted device.
