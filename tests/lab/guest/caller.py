@@ -177,7 +177,7 @@ class Caller:
         """InitiatorConnector.factory(protocol, root_helper, ...) in the worker."""
         kept = self.start('os_brick.initiator.connector:InitiatorConnector.factory', protocol, 'sudo', keep=True,
                           **kwargs).wait()
-        return Remote(self, kept.value['__object__'])
+        return self.remote(kept)
 
     def call(self, target, *args, **kwargs):
         return self.start(target, *args, **kwargs).wait()
@@ -192,6 +192,14 @@ class Caller:
     def run_source(self, source, **names):
         """Run Python source in the worker; its variable `result` is the answer."""
         return self._request({'source': source, 'names': names})
+
+    def make(self, source, **names):
+        """Run Python source in the worker and keep its variable `result` there, to be called or passed on."""
+        return self.remote(self._request({'source': source, 'names': names, 'keep': True}).wait())
+
+    def remote(self, kept):
+        """The object that a call with keep=True left in the worker."""
+        return Remote(self, kept.value['__object__'])
 
     def _request(self, request):
         pending = Pending()
