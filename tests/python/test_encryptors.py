@@ -99,7 +99,7 @@ class TestAttach:
             attach(host, key=Key(b''))
         assert host.commands == []
 
-    def test_se_no_secret_is_shown(self, host, debug_log):
+    def test_no_secret_is_shown(self, host, debug_log):
         encryptor = attach(host)
         encryptor.extend_volume('context')
         encryptor.detach_volume()
