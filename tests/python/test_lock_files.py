@@ -169,3 +169,16 @@ class TestSynchronized:
             return inner()
 
         assert outer() is None
+
+
+@pytest.mark.parametrize('name, prefix, file', [
+    ('volume_op', 'os-brick-', 'os-brick-volume_op'), ('a/b', 'scaleio', 'scaleio-a_b'),
+    ('name', '', 'name'), ('name', None, 'name')])
+def test_lk_01_the_file_of_a_lock_of_the_decorator_is_writable_for_everyone(
+        directory, umask, name, prefix, file):
+    @base.synchronized(name, prefix, external=True)
+    def locked():
+        return os.listdir(directory)
+
+    assert locked() == [file]
+    assert mode(directory / file) == 0o666

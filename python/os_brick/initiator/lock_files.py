@@ -53,9 +53,9 @@ def prepare() -> str:
     :raises oslo_config.cfg.RequiredOptError: see `lock_path`
     :raises OSError: a file cannot be made
     """
-    directory = _directory()
+    directory = os.path.abspath(lock_path())
     for name in NAMES:
-        _ensure(directory, name)
+        ensure(directory, name)
     return directory
 
 
@@ -65,15 +65,24 @@ def prepare_file(name: str) -> str:
     :raises oslo_config.cfg.RequiredOptError: see `lock_path`
     :raises OSError: the file cannot be made
     """
-    directory = _directory()
-    _ensure(directory, name)
-    return directory
-
-
-def _directory() -> str:
     directory = os.path.abspath(lock_path())
-    os.makedirs(directory, exist_ok=True)
+    ensure(directory, name)
     return directory
+
+
+def name_of(lock: str, prefix: str) -> str:
+    """Return the name oslo.concurrency gives the file of a lock."""
+    separator = '-' if prefix and not prefix.endswith('-') else ''
+    return f'{prefix or ""}{separator}{lock.replace(os.sep, "_")}'
+
+
+def ensure(directory: str, name: str) -> None:
+    """Make a lock file that every user can open, if it is missing.
+
+    :raises OSError: it cannot be made
+    """
+    os.makedirs(directory, exist_ok=True)
+    _ensure(directory, name)
 
 
 def _ensure(directory: str, name: str) -> None:

@@ -42,6 +42,7 @@ def synchronized(name: str, lock_file_prefix: str = lock_files.PREFIX, external:
             path = lock_path
             if external and not path:
                 path = lock_files.lock_path()
+                lock_files.ensure(path, lock_files.name_of(name, lock_file_prefix))
             asked = timeutils.now()
             LOG.debug('Acquiring lock "%s" for "%s"', name, function.__qualname__)
             try:
