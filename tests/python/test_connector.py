@@ -24,7 +24,7 @@ ISCSI = 'os_brick.initiator.connectors.iscsi.ISCSIConnector'
 
 class TestMapping:
 
-    def test_cf_02_cf_05_linux(self):
+    def test_cf_02_cf_05_cf_06_linux(self):
         mapping = connector.get_connector_mapping('x86_64')
         assert set(mapping) == {
             'GLUSTERFS', 'NFS', 'SCALITY', 'QUOBYTE', 'VZSTORAGE', 'ISCSI', 'ISER',
