@@ -63,7 +63,8 @@ def main():
     helper.install_probes()
     cfg.CONF(['--config-file', config], project='boundary')
     if method == 'fork':
-        helper.os_brick.privileged.default.start(priv_context.Method.FORK)
+        for context in (helper.os_brick.privileged.default, helper.os_brick.privileged.brick_privsep_hide_output):
+            context.start(priv_context.Method.FORK)
     output = threading.Lock()
 
     def work(order):

@@ -55,6 +55,13 @@ def test_nothing_strange_is_packed(names):
     assert sorted(name for name in names if not allowed.fullmatch(name)) == []
 
 
+def test_what_the_tests_of_consumers_import_is_packed(names):
+    """Cinder's tests of its StorPool driver take a configuration from here."""
+    assert {name for name in names if name.startswith('os_brick/tests/')} == {
+        'os_brick/tests/__init__.py', 'os_brick/tests/initiator/__init__.py',
+        'os_brick/tests/initiator/test_storpool_utils.py'}
+
+
 def test_the_rootwrap_filters_are_data(names):
     assert [name.partition('.data/')[2] for name in names if '.data/' in name] == [
         'data/etc/os-brick/rootwrap.d/os-brick.filters']

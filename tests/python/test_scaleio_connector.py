@@ -2,6 +2,7 @@
 """ScaleIOConnector on a small PowerFlex: mappings, devices, and what is left of them."""
 
 import concurrent.futures
+import inspect
 import logging
 import os
 import pathlib
@@ -488,6 +489,12 @@ class TestSeveralAtOnce:
 
 
 class TestContract:
+
+    def test_cf_07_every_caller_detaches_with_the_same_arguments(self):
+        parameters = inspect.signature(scaleio.ScaleIOConnector.disconnect_volume).parameters
+        assert [(name, one.default) for name, one in parameters.items()][1:] == [
+            ('connection_properties', inspect.Parameter.empty),
+            ('device_info', inspect.Parameter.empty), ('force', False), ('ignore_errors', False)]
 
     def test_si_19_the_names_of_the_protocol_stay(self):
         assert initiator.SCALEIO == 'SCALEIO'

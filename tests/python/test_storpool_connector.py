@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """StorPoolConnector on a small StorPool: attachments, devices, and what is left of them."""
 
+import inspect
 import os
 import pathlib
 
@@ -385,6 +386,14 @@ class TestExtend:
         with pytest.raises(exception.BrickException, match=(
                 '^Communication with the StorPool API failed: HTTP: 404, objectDoesNotExist')):
             connector.extend_volume(attached)
+
+
+def test_cf_07_every_caller_detaches_with_the_same_arguments():
+    parameters = inspect.signature(
+        connector_module.StorPoolConnector.disconnect_volume).parameters
+    assert [(name, one.default) for name, one in parameters.items()][1:] == [
+        ('connection_properties', inspect.Parameter.empty),
+        ('device_info', inspect.Parameter.empty), ('force', False), ('ignore_errors', False)]
 
 
 def test_the_devices_are_storpools():

@@ -153,7 +153,7 @@ class Gateway:
             raise exception.BrickException(
                 _('PowerFlex gateway %(url)s: %(err)s')
                 % {'url': self.url, 'err': self._reason(exc)}) from exc
-        if response.request.method != method:
+        if response.history and response.request.method != method:
             # A redirect has made a harmless GET of it, whose success means nothing.
             raise exception.BrickException(
                 _('PowerFlex gateway %(url)s: %(err)s')
