@@ -9,6 +9,8 @@ from guest import encryption
 
 LEDGER = ('EN-01', 'EN-03', 'EN-08', 'EN-09', 'EN-10', 'EN-12', 'EN-13')
 VARIANTS = ('luks1', 'luks2', 'plain', 'multipath')
+# Without it multipathd claims the single disk, and cryptsetup wants it for itself.
+MULTIPATH = {'find_multipaths': 'yes'}
 SECONDS = 120
 TIMEOUT = 600
 UPSTREAM_LEAVES = 'the line in the wwids file'

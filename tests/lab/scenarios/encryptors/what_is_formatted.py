@@ -9,6 +9,8 @@ from guest import command, encryption
 
 LEDGER = ('EN-12',)
 VARIANTS = ('ext4', 'unknown', 'bad_front', 'bad_end', 'remains', 'twice')
+# Without it multipathd claims the single disk, and cryptsetup wants it for itself.
+MULTIPATH = {'find_multipaths': 'yes'}
 MODES = ('nova',)
 SECONDS = 60
 UPSTREAM_FAILS = 'formats what is there'
