@@ -9,10 +9,7 @@ use serde_json::{Value, json};
 
 use crate::check::{IQN, all_paths, attach, connect, detach, multipath, one_path, settings, timed};
 use crate::connect_single::host_with_portals;
-use crate::support::{FakeHost, Trouble, Volume};
-
-/// What took longer than this, on a busy machine, waited for the 5 s a dead portal has to answer.
-const PROMPT: Duration = Duration::from_millis(2500);
+use crate::support::{FakeHost, Trouble, Volume, log_book};
 
 /// A portal that takes no connection and refuses none: its queue is full.
 struct BlackHole {
@@ -43,9 +40,9 @@ fn ic_23_one_of_four_portals_refuses() {
     let (fake, portals) = host_with_portals::<4>();
     fake.stop_portal(&portals[2]);
     let properties = all_paths(&portals, IQN, 1);
-    let (attachment, took) = timed(|| attach(&fake, &properties, &multipath()));
+    let (attachment, took) = timed(|| attach(&fake, &properties, &with_grace(60.0)));
     assert_eq!(attachment.multipath_id, Some(Volume::number(1).id()));
-    assert!(took < PROMPT, "{took:?}");
+    assert!(took < Duration::from_secs(30), "the grace period is no time a refusal takes: {took:?}");
     assert_eq!(fake.slaves().len(), 3);
     assert_eq!(fake.done(&portals[2]), Vec::<String>::new());
     detach(&fake, &properties, &multipath());
@@ -58,27 +55,32 @@ fn ic_23_one_of_four_portals_is_a_black_hole() {
     let (fake, [first, second, third]) = host_with_portals();
     let dead = BlackHole::new();
     let properties = all_paths(&[&first, &dead.name, &second, &third], IQN, 1);
+    log_book::open();
     let (_, took) = timed(|| attach(&fake, &properties, &with_grace(0.5)));
-    assert!(took >= Duration::from_millis(400) && took < PROMPT, "{took:?}");
+    assert!(took >= Duration::from_millis(500), "{took:?}");
     assert_eq!(fake.slaves().len(), 3);
     assert_eq!(fake.done(&dead.name), Vec::<String>::new());
-    let (_, took) = timed(|| detach(&fake, &properties, &multipath()));
-    assert!(took < Duration::from_secs(7), "a probe under way holds the detach {took:?}");
+    detach(&fake, &properties, &multipath());
+    // An attach that had waited for its answer would have warned; who comes after it says so at a lower level.
+    log_book::wait_for(&format!("INFO os_brick.engine.iscsi no path through {}", dead.name));
+    let lines = log_book::lines_with(&dead.name);
+    assert!(!lines.iter().any(|line| line.starts_with("WARN")), "{lines:#?}");
     fake.assert_clean();
 }
 
 /// LK-06: another volume is attached beside it in its own time.
 #[test]
-fn ic_23_a_neighbour_does_not_wait_for_a_dead_portal() {
-    let (fake, [first, second]) = host_with_portals();
+fn ic_23_a_neighbour_does_not_wait_for_a_hanging_portal() {
+    let (fake, [first, second, hanging]) = host_with_portals();
     fake.map_lun(IQN, 2, Volume::number(2));
-    let dead = BlackHole::new();
-    let (slow, quick) = (all_paths(&[&first, &dead.name], IQN, 1), all_paths(&[&first, &second], IQN, 2));
+    fake.trouble(&format!("-p {hanging} --login"), Trouble::Until(|state| state.let_go));
+    let (slow, quick) = (all_paths(&[&first, &hanging], IQN, 1), all_paths(&[&first, &second], IQN, 2));
     std::thread::scope(|scope| {
-        let beside = scope.spawn(|| connect(&fake, &slow, &with_grace(3.0)));
+        let beside = scope.spawn(|| connect(&fake, &slow, &with_grace(60.0)));
         fake.wait_for("the first volume's map", |state| !state.maps.is_empty());
-        let (_, took) = timed(|| connect(&fake, &quick, &multipath()).expect("its portals answer"));
-        assert!(took < PROMPT, "{took:?}");
+        connect(&fake, &quick, &multipath()).expect("its portals answer");
+        assert!(!beside.is_finished(), "the neighbour waited");
+        fake.let_go();
         beside.join().expect("no panic").expect("one path is enough");
     });
 }
@@ -87,10 +89,11 @@ fn ic_23_a_neighbour_does_not_wait_for_a_dead_portal() {
 #[test]
 fn a_slow_login_joins_the_map_later() {
     let (fake, [first, second]) = host_with_portals();
-    fake.trouble(&format!("-p {second} --login"), Trouble::Slow(Duration::from_millis(1500)));
+    fake.trouble(&format!("-p {second} --login"), Trouble::Until(|state| state.let_go));
     let properties = all_paths(&[&first, &second], IQN, 1);
     attach(&fake, &properties, &with_grace(0.1));
     assert_eq!(fake.slaves().len(), 1, "the attach did not wait for the login");
+    fake.let_go();
     fake.wait_for("the late path in the map", |state| state.maps.values().any(|map| map.slaves.len() == 2));
     detach(&fake, &properties, &multipath());
     fake.assert_clean();

@@ -12,7 +12,7 @@ use nix::libc;
 use os_brick_engine::error::Error;
 use os_brick_engine::host::act::lock::{self, Mode, Place};
 
-use crate::check::{IQN, all_paths, attach, connect, detach, disconnect, extend, multipath, one_path, single, timed};
+use crate::check::{IQN, all_paths, attach, connect, detach, disconnect, extend, multipath, one_path, single};
 use crate::connect_single::{host_with_portals, host_with_volume};
 use crate::support::{FakeHost, Trouble, Volume, log_book};
 
@@ -92,11 +92,12 @@ fn lk_01_an_attach_waits_for_a_stock_os_brick() {
 #[test]
 fn lk_01_a_stock_os_brick_waits_for_an_attach() {
     let (fake, portal) = host_with_volume();
-    fake.trouble("--login", Trouble::Slow(Duration::from_millis(700)));
+    fake.trouble("--login", Trouble::Until(|state| state.let_go));
     std::thread::scope(|scope| {
         let attach = scope.spawn(|| connect(&fake, &one_path(&portal, IQN, 1), &single()));
         fake.wait_for("the login", |state| state.journal.iter().any(|line| line.contains("--login")));
         let found = start("find it taken", &upstream_lock(&fake)).wait_with_output().expect("it ends");
+        fake.let_go();
         assert!(found.status.success(), "a stock os-brick would go on");
         attach.join().expect("no panic").expect("the attach goes on");
     });
@@ -111,16 +112,15 @@ fn lk_06_volumes_are_attached_at_once() {
         fake.target(&iqn, &[portal]);
         fake.map_lun(&iqn, 1, Volume::number(number));
     }
-    fake.trouble("--login", Trouble::Slow(Duration::from_millis(1200)));
-    let ((), took) = timed(|| {
-        std::thread::scope(|scope| {
-            for (number, portal) in (1..).zip(&portals) {
-                let fake = &fake;
-                scope.spawn(move || attach(fake, &one_path(portal, &format!("iqn.{number}"), 1), &single()));
-            }
-        });
+    // Neither ends before both have begun.
+    fake.trouble("--login", Trouble::Until(|state| state.count("--login") == 2));
+    std::thread::scope(|scope| {
+        for (number, portal) in (1..).zip(&portals) {
+            let fake = &fake;
+            scope.spawn(move || attach(fake, &one_path(portal, &format!("iqn.{number}"), 1), &single()));
+        }
     });
-    assert!(took < Duration::from_millis(2300), "two logins of 1.2 s, one after the other: {took:?}");
+    assert_eq!(fake.logins().len(), 2);
 }
 
 /// IC-31, LK-06: attaches that need the same session log in once.
@@ -162,11 +162,12 @@ fn lk_01_a_session_an_attach_uses_is_not_ended() {
     fake.behave(|manners| manners.forms_maps = false);
     fake.map_lun(IQN, 2, Volume::number(2));
     attach(&fake, &one_path(&portal, IQN, 1), &single());
-    fake.trouble("write 0 0 2", Trouble::Slow(Duration::from_millis(700)));
+    fake.trouble("write 0 0 2", Trouble::Until(|state| state.let_go));
     std::thread::scope(|scope| {
         let attach = scope.spawn(|| connect(&fake, &one_path(&portal, IQN, 2), &single()));
         fake.wait_for("the scan", |state| state.journal.iter().any(|line| line.contains("write 0 0 2")));
         disconnect(&fake, &one_path(&portal, IQN, 1), &single()).expect("only its own disk goes");
+        fake.let_go();
         let attachment = attach.join().expect("no panic").expect("its session is still there");
         assert_eq!(attachment.scsi_wwn, Volume::number(2).id());
     });

@@ -7,7 +7,10 @@ use os_brick_engine::error::{Error, Result};
 use os_brick_engine::host::act::runner::{Arg, Command, Output, Runner};
 
 use super::iscsiadm;
-use super::machine::{Machine, Multipathd, Trouble};
+use super::machine::{Machine, Multipathd, State, Trouble};
+
+/// How long `Trouble::Until` waits, much longer than a busy machine makes a test.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Runner for Machine {
     fn run(&self, command: &Command) -> Result<Output> {
@@ -32,6 +35,8 @@ impl Runner for Machine {
                 std::thread::sleep(time);
                 self.works(command.program, &args)
             }
+            Some(Trouble::Until(wanted)) if self.comes_to_be(wanted) => self.works(command.program, &args),
+            Some(Trouble::Until(_)) => (1, String::new(), "what was waited for did not come to be".to_owned()),
             Some(trouble) => panic!("{trouble:?} is no trouble of a command"),
         };
         let output = Output { code: Some(code), stdout, stderr };
@@ -50,6 +55,9 @@ impl Runner for Machine {
             Some(Trouble::Refused) => return Err(refused("Input/output error")),
             Some(Trouble::Ignored) => return Ok(()),
             Some(Trouble::Slow(time)) => std::thread::sleep(time),
+            Some(Trouble::Until(wanted)) if !self.comes_to_be(wanted) => {
+                return Err(refused("what was waited for did not come to be"));
+            }
             _ => {}
         }
         if !self.tree.exists(&path_text) {
@@ -119,6 +127,10 @@ impl Runner for Machine {
 }
 
 impl Machine {
+    fn comes_to_be(&self, wanted: fn(&State) -> bool) -> bool {
+        self.wait_until(PATIENCE, wanted)
+    }
+
     fn works(&self, program: &str, args: &[String]) -> (i32, String, String) {
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let mut state = self.state();

@@ -13,8 +13,8 @@ use super::node_db::{self, Record};
 use super::storage::{Portal, Target, Volume};
 use super::tree::Tree;
 
-/// Long enough for what the machine does by itself, which takes milliseconds.
-const SOON: Duration = Duration::from_secs(5);
+/// Long enough for what the machine does by itself, which takes milliseconds on a machine that is not busy.
+const SOON: Duration = Duration::from_secs(20);
 
 pub struct FakeHost {
     // Dropped last: the machine writes below it.
@@ -142,6 +142,12 @@ impl FakeHost {
 
     pub fn trouble_times(&self, times: u32, pattern: &str, trouble: Trouble) {
         self.machine.state().expect_trouble(pattern, trouble, times);
+    }
+
+    /// Whatever waits for `state.let_go` goes on.
+    pub fn let_go(&self) {
+        self.machine.state().let_go = true;
+        self.machine.announce();
     }
 
     // ---- what others did before ----
@@ -274,7 +280,7 @@ impl FakeHost {
     /// The host is as it was before any attach; udev may take its moment.
     pub fn assert_clean(&self) {
         let clean = || self.leftovers().is_empty();
-        let deadline = std::time::Instant::now() + Duration::from_secs(1);
+        let deadline = std::time::Instant::now() + SOON;
         while !clean() && std::time::Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(5));
         }

@@ -78,6 +78,8 @@ pub enum Trouble {
     Refused,
     /// Works, after a time.
     Slow(Duration),
+    /// Works as soon as the machine is like this; fails if it never is.
+    Until(fn(&State) -> bool),
     /// The session that is scanned ends.
     SessionLost,
     /// The disk is gone before the write gets through.
@@ -143,6 +145,8 @@ pub struct State {
     troubles: Vec<Expected>,
     pub next_session: u32,
     pub next_host: u32,
+    /// What waits for the test to let it go on may.
+    pub let_go: bool,
     /// The test is over and its tree is going.
     pub closed: bool,
 }
@@ -157,6 +161,11 @@ impl State {
         let found = self.troubles.iter_mut().find(|entry| entry.times > 0 && line.contains(&entry.pattern))?;
         found.times -= 1;
         Some(found.trouble.clone())
+    }
+
+    /// How often something was begun, by its lines in the journal.
+    pub fn count(&self, what: &str) -> usize {
+        self.journal.iter().filter(|line| line.contains(what)).count()
     }
 
     /// As iscsiadm finds sessions: by the spelling of the address.

@@ -14,6 +14,7 @@ mod portals;
 mod record;
 mod request;
 mod session;
+mod templates;
 
 pub use connect::{Attachment, connect};
 pub use disconnect::disconnect;

@@ -4,9 +4,7 @@
 //! that one with another name and portal.  Settings are written into the file (mode 0600): one step instead of a
 //! command for each, and no secret in an argument list.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use log::debug;
@@ -20,15 +18,14 @@ use crate::log::ISCSI;
 
 use super::operation::Context;
 use super::request::{Credentials, Target};
+use super::templates::{self, Task};
 
 /// With one try a login that hangs ends after `login_timeout` (15 s) instead of 8 times that.
 const ONE_TRY: &str = "1";
 const RETRIES: &str = "node.session.initial_login_retry_max";
 
-/// The text of a fresh record, by everything it depends on.
-static TEMPLATES: Mutex<Option<HashMap<Key, String>>> = Mutex::new(None);
-
-type Key = (PathBuf, String, Vec<u8>);
+/// How long the database may be busy.
+const DATABASE: Duration = Duration::from_secs(10);
 
 /// A record as it was before the login, to be put right after it.
 pub struct Prepared {
@@ -100,10 +97,9 @@ fn with_texts(host: &Host, files: impl Iterator<Item = PathBuf>) -> Result<Vec<(
 
 fn new_record(context: &Context, target: &Target) -> Result<Vec<(PathBuf, String)>> {
     let host = &context.host;
-    let mut guard = TEMPLATES.lock().map_err(|_| Error::Cancelled { reason: "another thread failed".to_owned() })?;
-    let templates = guard.get_or_insert_default();
-    let key = template_key(context);
-    if let Some((home, text)) = templates.get(&key).and_then(|text| Some((home_of(host)?, text))) {
+    let deadline = Instant::now() + DATABASE;
+    let task = templates::take(template_key(context), deadline);
+    if let (Task::Fill(text), Some(home)) = (&task, home_of(host)) {
         let port = target.portal.port().to_string();
         let address = target.portal.address();
         let text = node_record::with_settings(
@@ -113,26 +109,23 @@ fn new_record(context: &Context, target: &Target) -> Result<Vec<(PathBuf, String
         let file = home.join(target.iqn.as_str()).join(format!("{address},{port}"));
         return Ok(vec![(file, text)]);
     }
-    create(context, target)?;
+    create(context, target, deadline)?;
     let made = node_record::of_portal(&host.root, &target.portal, &target.iqn);
     let texts = with_texts(host, made.iter().flat_map(|record| record.files.clone()))?;
-    match texts.first() {
-        Some((_, text)) if !made.iter().any(NodeRecord::is_from_discovery) => {
-            templates.insert(key, text.clone());
-        }
-        Some(_) => {}
-        None => {
-            let reason = format!("iscsiadm made no record for {target} that could be found");
-            return Err(Error::Io { verb: "read", path: PathBuf::from("/etc/iscsi/nodes"), reason });
-        }
+    let Some((_, text)) = texts.first() else {
+        let reason = format!("iscsiadm made no record for {target} that could be found");
+        return Err(Error::Io { verb: "read", path: PathBuf::from("/etc/iscsi/nodes"), reason });
+    };
+    if let (Task::Make(making), false) = (task, made.iter().any(NodeRecord::is_from_discovery)) {
+        making.made(text.clone());
     }
     Ok(texts)
 }
 
 /// Many processes making records at once get the database busy (exit code 6): tried again for a while.
-fn create(context: &Context, target: &Target) -> Result<()> {
+fn create(context: &Context, target: &Target, deadline: Instant) -> Result<()> {
     let mut busy = None;
-    let made = wait::until(Instant::now() + Duration::from_secs(10), || {
+    let made = wait::until(deadline, || {
         match iscsiadm::new_record(&context.host, &target.portal, &target.iqn, &context.interface) {
             Ok(()) => Ok(Some(())),
             Err(error) if error.exit_code() == Some(iscsiadm::ERR_IDBM) => {
@@ -149,7 +142,7 @@ fn create(context: &Context, target: &Target) -> Result<()> {
 }
 
 /// A template holds as long as iscsid.conf and the interface are what they were.
-fn template_key(context: &Context) -> Key {
+fn template_key(context: &Context) -> templates::Key {
     let root = &context.host.root;
     let mut state = Vec::new();
     for file in ["/etc/iscsi/iscsid.conf".to_owned(), format!("/etc/iscsi/ifaces/{}", context.interface)] {
@@ -168,7 +161,7 @@ fn home_of(host: &Host) -> Option<&'static Path> {
 fn by_commands(context: &Context, target: &Target) -> Result<()> {
     // `--op new` would reset the settings of a record that is there.
     if !iscsiadm::has_record(&context.host, &target.portal, &target.iqn)? {
-        create(context, target)?;
+        create(context, target, Instant::now() + DATABASE)?;
     }
     let mut settings = vec![
         Setting { name: "node.session.scan", value: Value::Plain("manual") },
