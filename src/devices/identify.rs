@@ -9,6 +9,7 @@ use log::{info, warn};
 
 use crate::error::{Error, Result};
 use crate::host::act::bounded;
+use crate::host::root::Root;
 use crate::host::view::{block, device_mapper, links, scsi};
 use crate::host::{Host, wait};
 use crate::identifiers::{DeviceName, Wwid};
@@ -67,6 +68,19 @@ pub fn identity(host: &Host, disk: &DeviceName) -> Option<Wwid> {
     wait::until(Instant::now() + UDEV, || Ok(scsi::wwid(root, disk).or_else(|| links::udev_identity(root, disk))))
         .ok()
         .flatten()
+}
+
+/// The identity of an attached volume, from files alone and without waiting: its map's, else the kernel's if udev made
+/// a link of it, else the one of a link that leads to one of its disks or to what is built on them.
+pub fn published_identity(root: &Root, disks: &[DeviceName], map: Option<&DeviceName>) -> Option<Wwid> {
+    map.and_then(|map| device_mapper::multipath_identity(root, map)).or_else(|| {
+        // An array may offer several designators, of which the kernel shows one and udev links another.
+        let of_kernel = disks.iter().find_map(|disk| scsi::sysfs_wwid(root, disk));
+        of_kernel.filter(|wwid| links::has_identity(root, wwid)).or_else(|| {
+            let above = disks.iter().flat_map(|disk| block::holders(root, disk));
+            links::identity_of(root, &disks.iter().cloned().chain(above).collect::<Vec<_>>())
+        })
+    })
 }
 
 /// Compares the identity found with the one the caller named.  Cinder drivers name it in several forms and some

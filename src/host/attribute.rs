@@ -40,12 +40,15 @@ pub fn text(path: &Path) -> Option<String> {
 
 /// The names in a directory, sorted; none when it is not there.
 pub fn names(directory: &Path) -> Vec<String> {
-    let Ok(entries) = fs::read_dir(directory) else {
-        return Vec::new();
-    };
-    let mut names: Vec<String> = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    let mut names: Vec<String> = unsorted_names(directory).collect();
     names.sort_unstable();
     names
+}
+
+/// The names in a directory as the kernel gives them, for directories with thousands.
+pub fn unsorted_names(directory: &Path) -> impl Iterator<Item = String> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().into_string().ok())
 }
 
 /// Where a link points, one step.

@@ -116,7 +116,7 @@ def host(tmp_path, monkeypatch):
     for module in (scsi_sysfs, linuxscsi):
         monkeypatch.setattr(module, '_SYS', str(tmp_path / 'sys'))
     monkeypatch.setattr(linuxscsi, '_DEV', str(tmp_path / 'dev') + '/')
-    monkeypatch.setattr(scsi_sysfs, '_BY_ID_SCSI', str(tmp_path / 'dev/disk/by-id/scsi-'))
+    monkeypatch.setattr(scsi_sysfs, '_ROOT', str(tmp_path))
     return host
 
 

@@ -8,6 +8,8 @@ from typing import Any, Optional, Union
 
 from oslo_log import log as logging
 
+from os_brick import _engine
+from os_brick import _native
 from os_brick import constants
 from os_brick import exception
 from os_brick import executor
@@ -15,8 +17,8 @@ from os_brick import executor
 LOG = logging.getLogger(__name__)
 
 _SYS = '/sys'
-_BY_ID_SCSI = '/dev/disk/by-id/scsi-'
-_MPATH_UUID = 'mpath-'
+#: Below which the engine looks for /sys and /dev.
+_ROOT = '/'
 #: What flat space addressing sets in the number of a LUN.
 _FLAT_SPACE = 0x4000
 
@@ -28,14 +30,6 @@ def _read(path: str) -> str:
             return stream.read().strip()
     except (OSError, ValueError):
         return ''
-
-
-def _entries(path: str) -> list[str]:
-    """Return the sorted names in a directory, none if it is absent."""
-    try:
-        return sorted(os.listdir(path))
-    except OSError:
-        return []
 
 
 class ScsiSysfs(executor.Executor):
@@ -111,27 +105,7 @@ class ScsiSysfs(executor.Executor):
         :param mpath: its map, such as dm-0, if there is one
         :returns: an empty text if it is not known
         """
-        uuid = _read(f'{_SYS}/block/{mpath}/dm/uuid') if mpath else ''
-        if uuid.startswith(_MPATH_UUID) and uuid != _MPATH_UUID:
-            return uuid[len(_MPATH_UUID):]
-        wwid = self.get_sysfs_wwid(device_names)
-        links = glob.glob(_BY_ID_SCSI + '*')
-        if wwid and _BY_ID_SCSI + wwid in links:
-            return wwid
-        for link in links:
-            if self._leads_to_one_of(link, set(device_names)):
-                return link[len(_BY_ID_SCSI):]
-        return ''
-
-    @staticmethod
-    def _leads_to_one_of(link: str, device_names: set[str]) -> bool:
-        """Tell whether a link leads to one of the devices, or to a map over one."""
-        if not (os.path.islink(link) and os.path.exists(link)):
-            return False
-        name = os.path.basename(os.path.realpath(link))
-        if name in device_names:
-            return True
-        return bool(device_names.intersection(_entries(f'{_SYS}/block/{name}/slaves')))
+        return _native.call(_engine.scsi.identity, list(device_names), mpath, _ROOT)
 
     def get_dm_name(self, dm: str) -> str:
         """Return the name device-mapper has for a map such as dm-0, empty if it is gone."""
@@ -146,11 +120,7 @@ class ScsiSysfs(executor.Executor):
         :param device_names: kernel names such as sda
         :returns: a kernel name such as dm-0, or None
         """
-        for name in device_names:
-            for dm in _entries(f'{_SYS}/block/{name}/holders'):
-                if _read(f'{_SYS}/block/{dm}/dm/uuid').startswith(_MPATH_UUID):
-                    return dm
-        return None
+        return _native.call(_engine.scsi.multipath_map, list(device_names), _ROOT)
 
     @staticmethod
     def requires_flush(path: str, path_used: Optional[str], was_multipath: bool) -> bool:

@@ -21,16 +21,26 @@ pub struct Map {
 
 /// The multipath map a device-mapper device is, if it is one: LVM, LUKS and partitions are not.
 pub fn map(root: &Root, device: &DeviceName) -> Option<Map> {
-    let directory = root.path(format!("/sys/block/{device}/dm"));
-    let uuid = attribute::text(&directory.join("uuid"))?;
-    let wwid = Wwid::from_udev(uuid.strip_prefix(MULTIPATH_UUID)?)?;
-    let name = attribute::text(&directory.join("name")).filter(|name| !name.is_empty())?;
+    let wwid = multipath_identity(root, device)?;
+    let name = root.path(format!("/sys/block/{device}/dm/name"));
+    let name = attribute::text(&name).filter(|name| !name.is_empty())?;
     Some(Map { device: device.clone(), name, wwid })
+}
+
+/// `/sys/block/dm-N/dm/uuid` without `mpath-`; None for what is no multipath map.
+pub fn multipath_identity(root: &Root, device: &DeviceName) -> Option<Wwid> {
+    let uuid = attribute::text(&root.path(format!("/sys/block/{device}/dm/uuid")))?;
+    Wwid::from_udev(uuid.strip_prefix(MULTIPATH_UUID)?)
 }
 
 /// The multipath map that holds a disk.
 pub fn map_over(root: &Root, disk: &DeviceName) -> Option<Map> {
     block::holders(root, disk).iter().filter(|holder| holder.is_device_mapper()).find_map(|holder| map(root, holder))
+}
+
+/// The multipath map that holds a disk, by its kernel name alone.
+pub fn multipath_over(root: &Root, disk: &DeviceName) -> Option<DeviceName> {
+    block::holders(root, disk).into_iter().find(|holder| multipath_identity(root, holder).is_some())
 }
 
 /// All multipath maps of the host.

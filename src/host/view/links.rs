@@ -61,6 +61,34 @@ pub fn udev_identity(root: &Root, disk: &DeviceName) -> Option<Wwid> {
     })
 }
 
+/// Whether udev made a `scsi-*` link of the identity.
+pub fn has_identity(root: &Root, wwid: &Wwid) -> bool {
+    // T10 designators have blanks in sysfs and underscores in links; a slash has no place in either.
+    !wwid.as_str().contains('/') && attribute::named(&root.path(Path::new(BY_ID).join(format!("scsi-{wwid}"))))
+}
+
+/// The identity in the first `scsi-*` link that leads to one of the devices, also through other links.
+pub fn identity_of(root: &Root, devices: &[DeviceName]) -> Option<Wwid> {
+    if devices.is_empty() {
+        return None;
+    }
+    attribute::names(&root.path(BY_ID)).into_iter().find_map(|name| {
+        let identity = name.strip_prefix("scsi-")?;
+        let link = Path::new(BY_ID).join(&name);
+        let mut device = leads_to(root, &link)?;
+        if !devices.contains(&device) {
+            // udev's own links lead to devices; an encrypted volume's leads to /dev/mapper, from where it goes on.
+            let place = attribute::link(&root.path(&link))?;
+            if !place.parent().is_some_and(|parent| parent.ends_with("mapper")) {
+                return None;
+            }
+            device = crate::host::view::block::behind(root, &link)?;
+        }
+        let leads_on = devices.contains(&device) && attribute::exists(&root.path(&link));
+        if leads_on { Wwid::from_udev(identity) } else { None }
+    })
+}
+
 fn leads_to(root: &Root, link: &Path) -> Option<DeviceName> {
     DeviceName::from_path(&attribute::link(&root.path(link))?)
 }
