@@ -13,9 +13,10 @@ use crate::support::FakeHost;
 pub const IQN: &str = "iqn.2010-10.org.openstack:volume-1";
 pub const IQN2: &str = "iqn.2010-10.org.openstack:volume-2";
 
-/// What the connector hands over when nothing is configured, with patience for a machine that is busy.
+/// What the connector hands over when nothing is configured, with patience for a machine that is very busy: tests of
+/// portals that do not answer name a grace period of their own.
 pub fn settings(more: &Value) -> Value {
-    merged(&json!({"lock_path": "/locks", "portal_grace_period": 5.0, "device_scan_attempts": 1}), more)
+    merged(&json!({"lock_path": "/locks", "portal_grace_period": 60.0, "device_scan_attempts": 1}), more)
 }
 
 pub fn multipath() -> Value {

@@ -37,7 +37,10 @@ pub fn begin() -> &'static Running {
 fn end_of(name: &str) {
     let thread = begin().lock().expect("nobody panics here").remove(name).expect("each test is waited for once");
     if let Err(panic) = thread.join() {
-        match panic.downcast::<String>() {
+        match panic
+            .downcast::<String>()
+            .or_else(|panic| panic.downcast::<&str>().map(|text| Box::new((*text).to_owned())))
+        {
             Ok(message) => panic!("{message}"),
             Err(panic) => resume_unwind(panic),
         }
@@ -272,7 +275,7 @@ all_at_once! {
         fake.trouble("resize map", Trouble::Answer("fail\n"));
         let (outcome, took) = timed(|| extend(&fake, &properties, &multipath()));
         assert!(matches!(outcome, Err(Error::Command(_))), "{outcome:?}");
-        assert!(took < Duration::from_secs(20), "{took:?}");
+        assert!(took < Duration::from_secs(100), "upstream goes on for 120 s: {took:?}");
     }
 
     /// A map larger than one of its paths loses what is written beyond the path's end.
@@ -319,14 +322,15 @@ all_at_once! {
     #[test]
     fn ic_31_a_busy_database_holds_up_nobody_else() {
         let (busy, portal) = host_with_volume();
-        busy.trouble("--op new", Trouble::Exit(6, "iscsiadm: Could not lock discovery DB"));
+        busy.trouble("--op new", Trouble::Until(|state| state.let_go));
         let (other, portals) = host_with_portals::<2>();
         std::thread::scope(|scope| {
             let waits = scope.spawn(|| connect(&busy, &one_path(&portal, IQN, 1), &single()));
-            busy.wait_for("a second try", |state| state.journal.len() > 2);
+            busy.wait_for("its record being made", |state| state.count("--op new") == 1);
             attach(&other, &all_paths(&portals, IQN, 1), &multipath());
             assert!(!waits.is_finished(), "the other attach waited for the database");
-            waits.join().expect("no panic").expect_err("there is no record");
+            busy.let_go();
+            waits.join().expect("no panic").expect("its record was made");
         });
     }
 
@@ -337,7 +341,7 @@ all_at_once! {
         fake.trouble("--op new", Trouble::Exit(6, "iscsiadm: Could not lock discovery DB"));
         let (outcome, took) = timed(|| connect(&fake, &all_paths(&portals, IQN, 1), &multipath()));
         outcome.expect_err("there is no record");
-        assert!(took < Duration::from_secs(25), "4 paths, one after the other, 10 s each: {took:?}");
+        assert!(took < Duration::from_secs(35), "4 paths, one after the other, 10 s each: {took:?}");
         fake.assert_clean();
     }
 

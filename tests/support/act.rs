@@ -10,7 +10,7 @@ use super::iscsiadm;
 use super::machine::{Machine, Multipathd, State, Trouble};
 
 /// How long `Trouble::Until` waits, much longer than a busy machine makes a test.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 impl Runner for Machine {
     fn run(&self, command: &Command) -> Result<Output> {
