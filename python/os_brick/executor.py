@@ -4,6 +4,7 @@
 Also a thread that keeps the caller's request context.
 """
 
+import inspect
 import threading
 from typing import Any, Callable, Optional
 
@@ -13,6 +14,16 @@ from oslo_context import context as context_utils
 from os_brick.privileged import rootwrap as priv_rootwrap
 
 Execute = Callable[..., tuple[str, str]]
+
+
+def _takes(function: Execute, name: str) -> bool:
+    """Tell whether a callable takes a keyword argument, as far as it can be seen."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    return any(parameter.kind is parameter.VAR_KEYWORD or parameter.name == name
+               for parameter in parameters)
 
 
 class Executor:
@@ -68,13 +79,17 @@ class Executor:
         """Return what the engine must run commands with, or None for its own runner.
 
         It is set only when the caller brought a callable.  The engine knows no root
-        helper, so the one of this object is added to every call.
+        helper, so the one of this object is added to every call.  It gives each command
+        a timeout, which a callable that takes none is spared.
         """
         if self.__execute is priv_rootwrap.execute:
             return None
+        takes_timeout = _takes(self.__execute, 'timeout')
 
         def execute(*cmd: str, **kwargs: Any) -> tuple[str, str]:
             kwargs.setdefault('root_helper', self._root_helper)
+            if not takes_timeout:
+                kwargs.pop('timeout', None)
             return self._execute(*cmd, **kwargs)
 
         return execute

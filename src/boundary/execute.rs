@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::error::{CommandFailure, Error, Result};
-use crate::host::act::runner::{Arg, Command, Output, Runner};
+use crate::host::act::runner::{Arg, Command, MULTIPATHD_TIMEOUT, Output, Runner};
 use crate::log::HOST;
 
 /// A callable with the contract of `os_brick.privileged.rootwrap.execute`.
@@ -41,6 +41,8 @@ impl Caller {
         let kwargs = PyDict::new(py);
         kwargs.set_item("run_as_root", true)?;
         kwargs.set_item("check_exit_code", &command.accept)?;
+        // Whole seconds, as upstream's own calls have them; the connector leaves it out for a callable that takes none.
+        kwargs.set_item("timeout", command.timeout.as_secs().max(1))?;
         if let Some(input) = input {
             kwargs.set_item("process_input", input)?;
         }
@@ -52,6 +54,9 @@ impl Caller {
 
     fn translate(&self, py: Python<'_>, command: &Command, error: PyErr) -> Error {
         let value = error.value(py);
+        if is_timeout(py, &error) {
+            return Error::CommandTimeout { argv: command.to_string(), after: command.timeout };
+        }
         let text = |name: &str| value.getattr(name).ok().and_then(|field| as_text(&field)).unwrap_or_default();
         if let Ok(code) = value.getattr("exit_code") {
             return Error::Command(Box::new(CommandFailure {
@@ -67,6 +72,15 @@ impl Caller {
         }
         Error::Caller { message }
     }
+}
+
+/// What a callable raises that stopped the command: os-brick's own, and oslo.concurrency's.
+fn is_timeout(py: Python<'_>, error: &PyErr) -> bool {
+    [("os_brick.exception", "ExecutionTimeout"), ("subprocess", "TimeoutExpired")].iter().any(|(module, name)| {
+        py.import(*module)
+            .and_then(|found| found.getattr(*name))
+            .is_ok_and(|kind| error.matches(py, kind).unwrap_or(false))
+    })
 }
 
 fn texts(answer: &Bound<'_, PyAny>) -> PyResult<(String, String)> {
@@ -93,7 +107,7 @@ impl Runner for Caller {
     }
 
     fn multipathd(&self, request: &[&str]) -> Result<String> {
-        let command = Command::new("multipathd", request.iter().copied());
+        let command = Command::new("multipathd", request.iter().copied()).within(MULTIPATHD_TIMEOUT);
         self.call(&command, None).map(|output| output.stdout)
     }
 

@@ -43,6 +43,26 @@ def test_px_10_an_own_execute_gets_every_call_with_the_root_helper():
         (('d',), {'root_helper': 'other'})]
 
 
+def test_a_timeout_reaches_every_execute_that_takes_one():
+    calls = []
+
+    def any_keyword(*cmd, **kwargs):
+        calls.append(kwargs.get('timeout'))
+        return '', ''
+
+    def named(*cmd, timeout=None, root_helper=None):
+        calls.append(timeout)
+        return '', ''
+
+    def without(*cmd, root_helper=None):
+        calls.append('none')
+        return '', ''
+
+    for own in (any_keyword, named, without):
+        executor.Executor('sudo', execute=own)._injected_execute()('a', timeout=60)
+    assert calls == [60, 60, 'none']
+
+
 @pytest.mark.parametrize('given, text', [
     (b'registros le\xeddos', 'registros ledos'),
     ('registros le\udceddos', 'registros ledos'),

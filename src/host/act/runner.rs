@@ -25,7 +25,7 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a program has to end after SIGTERM before SIGKILL.
 const GRACE: Duration = Duration::from_secs(2);
 /// multipathd answers within milliseconds; while it reconfigures it may take seconds.
-const MULTIPATHD_TIMEOUT: Duration = Duration::from_secs(10);
+pub const MULTIPATHD_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Clone)]
 pub enum Arg {
