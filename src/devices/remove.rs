@@ -10,7 +10,7 @@ use log::{debug, warn};
 
 use crate::devices::multipath;
 use crate::error::{Error, Result};
-use crate::fan_out::fan_out;
+use crate::fan_out::{self, fan_out};
 use crate::host::act::{block_ioctl, bounded, files};
 use crate::host::attribute;
 use crate::host::programs::{blockdev, multipath as multipath_program, multipathd};
@@ -91,6 +91,12 @@ impl Gone<'_> {
     pub fn needs_sessions_gone(&self) -> bool {
         self.map_left
     }
+
+    /// Whether multipath is told to forget the identity while multipathd notices that the disks are gone: when there
+    /// is no map any more, and `finish` can see whether it came to be known again meanwhile.
+    fn is_forgotten_early(&self, host: &Host) -> bool {
+        self.map.is_some() && !self.map_left && host.runner.is_direct()
+    }
 }
 
 /// Removes the disks and the map over them, from everywhere.
@@ -123,9 +129,24 @@ pub fn settle(host: &Host, gone: &Gone<'_>) {
     }
     let mut devices = gone.disks.to_vec();
     devices.extend(gone.map.iter().filter(|_| !gone.map_left).map(|map| map.device.clone()));
-    remove_links(host, &devices, gone.identity.as_ref());
-    if let Err(error) = multipath::wait_until_forgotten(host, gone.disks, MULTIPATHD_FORGETS) {
-        debug!(target: DEVICES, "multipathd: {}", error.describe());
+    fan_out::both(
+        || {
+            if let (Some(identity), true) = (&gone.identity, gone.is_forgotten_early(host)) {
+                forget_identity(host, identity);
+            }
+        },
+        || {
+            remove_links(host, &devices, gone.identity.as_ref());
+            if let Err(error) = multipath::wait_until_forgotten(host, gone.disks, MULTIPATHD_FORGETS) {
+                debug!(target: DEVICES, "multipathd: {}", error.describe());
+            }
+        },
+    );
+}
+
+fn forget_identity(host: &Host, identity: &Wwid) {
+    if let Err(error) = multipath_program::remove_wwid(host, identity) {
+        debug!(target: DEVICES, "multipath -w {identity}: {}", error.describe());
     }
 }
 
@@ -137,12 +158,12 @@ pub fn finish(host: &Host, gone: &Gone<'_>) -> Result<()> {
         try_remove_map(host, map, MAP_IN_USE_FORCED)?;
         remove_links(host, std::slice::from_ref(&map.device), gone.identity.as_ref());
     }
-    // A map may have formed, or been about to, after the last look: then multipathd remembers the volume as well.
-    let Some(identity) = &gone.identity else { return Ok(()) };
-    if (gone.map.is_some() || is_remembered(host, identity))
-        && let Err(error) = multipath_program::remove_wwid(host, identity)
+    // A map may have formed, or been about to, after the last look, and what was forgotten early may be known again:
+    // the last word is said when multipathd has no path any more.
+    if let Some(identity) = &gone.identity
+        && (is_remembered(host, identity) || (gone.map.is_some() && !gone.is_forgotten_early(host)))
     {
-        debug!(target: DEVICES, "multipath -w {identity}: {}", error.describe());
+        forget_identity(host, identity);
     }
     Ok(())
 }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use crate::error::Result;
 
-/// First pause between two looks: about what the kernel takes for one step.
-const SHORTEST: Duration = Duration::from_millis(10);
+/// First pause between two looks: less than what the kernel takes for one step.
+const SHORTEST: Duration = Duration::from_millis(2);
 /// Longest pause: nobody waits much longer than needed, and a long wait costs little.
 const LONGEST: Duration = Duration::from_millis(250);
 
@@ -45,11 +45,11 @@ impl Pace {
         Pace(SHORTEST)
     }
 
-    /// The next pause: 10 ms growing by half to 250 ms.
+    /// The next pause: 2 ms growing by a third to 250 ms, so that what is waited for is seen a sixth later on average.
     #[expect(clippy::should_implement_trait, reason = "an endless schedule, not an iterator")]
     pub fn next(&mut self) -> Duration {
         let now = self.0;
-        self.0 = (now + now / 2).min(LONGEST);
+        self.0 = (now + now / 3).min(LONGEST);
         now
     }
 
