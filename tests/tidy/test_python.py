@@ -15,7 +15,7 @@ SPAWNERS = {'privileged/rootwrap.py'}
 #: Functions of the engine that only read, so that connectors may call them in the service's own process.
 READ_ONLY = {
     'iscsi': {'volume_paths', 'volume_devices', 'sessions'},
-    'scsi': {'multipath_map', 'entries'},
+    'scsi': {'multipath_map', 'identity', 'entries'},
 }
 #: Registers a hook, needs no root.
 ANYWHERE = {'stop_background'}
