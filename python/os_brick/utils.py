@@ -141,9 +141,12 @@ def trace(f: Callable) -> Callable:
         if not logger.isEnabledFor(py_logging.DEBUG):
             return f(*args, **kwargs)
 
+        all_args = _masked(inspect.getcallargs(f, *args, **kwargs))
+        # Secrets only the connector can tell from the rest of a value.
+        hide_secrets = getattr(type(owner), '_hide_secrets', None)
         logger.debug('==> %(func)s: call %(all_args)s',
                      {'func': func_name,
-                      'all_args': _masked(inspect.getcallargs(f, *args, **kwargs))})
+                      'all_args': hide_secrets(owner, all_args) if hide_secrets else all_args})
         start = time.monotonic()
         try:
             result = f(*args, **kwargs)
