@@ -12,7 +12,7 @@ _SERVER = r'(?:\[[\da-fA-F:.]+\]|[^\s,:/\[\]-][^\s,:/\[\]]*)(?::\d+)?'
 _SHARE = re.compile(
     rf'(?:(?P<servers>{_SERVER}(?:,{_SERVER})*):/)?'
     r'(?P<cluster>[a-zA-Z0-9_][a-zA-Z0-9_-]*)'
-    r'(?::(?P<password>\S+))?')
+    r'(?::(?P<password>[^\s/]\S*))?')
 # The value of an export in a text that shows connection properties.
 _IN_TEXT = re.compile(r"""(?<='export': )(["'])((?:\\.|(?!\1).)*)\1""")
 
