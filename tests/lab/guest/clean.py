@@ -8,7 +8,7 @@ from pathlib import Path
 import shutil
 import signal
 
-from guest import command, daemons, host, multipath_conf, network, poll, targets
+from guest import command, daemons, host, loop_disks, multipath_conf, network, nfs, poll, targets
 
 
 def force():
@@ -17,7 +17,9 @@ def force():
     _kill_helpers()
     for file in host.files_in_dev():
         Path(file).unlink()
+    nfs.remove_everything()
     if _initiator_is_clean():
+        loop_disks.remove_everything()
         targets.remove_everything()
         return []
     _remove_maps()
@@ -32,6 +34,7 @@ def force():
     _remove_records()
     daemons.start('iscsid')
     _remove_maps()
+    loop_disks.remove_everything()
     targets.remove_everything()
     multipath_conf.clear_database()
     daemons.restart('multipathd')
@@ -39,7 +42,8 @@ def force():
     for link in Path('/dev/disk/by-id').glob('os-brick*') if Path('/dev/disk/by-id').exists() else ():
         link.unlink()
     return sorted([f'session {number}' for number in host.sessions()] + [f'disk {hctl}' for hctl in host.scsi_devices()]
-                  + [f'map {name}' for name in host.dm_devices()])
+                  + [f'map {name}' for name in host.dm_devices()] + [f'disk {name}' for name in host.loop_devices()]
+                  + [f'mount {path}' for _share, path, _options in host.network_mounts()])
 
 
 def _initiator_is_clean():

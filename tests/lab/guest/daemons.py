@@ -1,4 +1,4 @@
-"""iscsid and multipathd: start, stop, restart, and the parts of their logs a scenario caused."""
+"""iscsid, multipathd and the daemons of the NFS server: start, stop, restart, and the parts of their logs a scenario caused."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,9 @@ from guest import command, poll
 
 LOG = Path('/run/lab/log')
 COMMANDS = {'iscsid': ['/usr/sbin/iscsid', '-f', '-d', '2'],
-            'multipathd': ['/sbin/multipathd', '-d', '-s', '-v', '2']}
+            'multipathd': ['/sbin/multipathd', '-d', '-s', '-v', '2'],
+            'rpcbind': ['/sbin/rpcbind', '-f', '-w'],
+            'rpc.mountd': ['/usr/sbin/rpc.mountd', '-F']}
 
 
 def pids(name):
@@ -28,7 +30,8 @@ def start(name):
     if pids(name):
         return
     LOG.mkdir(parents=True, exist_ok=True)
-    Path('/run/lock/iscsi').mkdir(parents=True, exist_ok=True)
+    for directory in ('/run/lock/iscsi', '/run/rpcbind'):
+        Path(directory).mkdir(parents=True, exist_ok=True)
     with open(LOG / f'{name}.log', 'ab') as log:
         subprocess.Popen(COMMANDS[name], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
     poll.until(lambda: _answers(name), 30, f'{name} answers')
@@ -54,6 +57,9 @@ def restart(name):
 def _answers(name):
     if name == 'multipathd':
         return 'pid' in command.run('multipathd', 'show', 'daemon', check=False, seconds=5)
+    if name in ('rpcbind', 'rpc.mountd'):
+        wanted = 'portmapper' if name == 'rpcbind' else 'mountd'
+        return wanted in command.run('rpcinfo', '-p', '127.0.0.1', check=False, seconds=5)
     return any('@ISCSIADM_ABSTRACT_NAMESPACE' in line for line in Path('/proc/net/unix').read_text().splitlines())
 
 

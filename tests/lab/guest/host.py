@@ -146,6 +146,18 @@ def zygote_pids():
     return {read(path) for path in Path('/run/lab').glob('zygote-*.pid')}
 
 
+def network_mounts():
+    """[(share, mount point, options)] of the mounted shares of file servers."""
+    words = [line.split() for line in (read('/proc/mounts') or '').splitlines()]
+    return sorted((device, path, options) for device, path, kind, options, *_ in words if kind in ('nfs', 'nfs4'))
+
+
+def loop_devices():
+    """{'loopN': backing file} of the loop devices in use."""
+    return {name: read(SYS / 'block' / name / 'loop/backing_file') for name in entries(SYS / 'block')
+            if (SYS / 'block' / name / 'loop').exists()}
+
+
 def helper_processes():
     """{pid: command line} of programs and privsep daemons that os_brick starts, and of workers."""
     found = {}

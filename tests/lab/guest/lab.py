@@ -13,6 +13,7 @@ import time
 from guest import caller, flow, host, poll, targets
 
 LOCKS = Path('/run/lab/locks')
+DIRECTORIES = Path('/run/lab/directories')
 
 
 class Stop(Exception):
@@ -102,7 +103,11 @@ class Lab:
 
     def make_lock_path(self, name):
         """A lock directory of the unprivileged user's, as a service's state directory is."""
-        path = LOCKS / f'{os.getpid()}-{name}'
+        return self.make_directory(name, LOCKS)
+
+    def make_directory(self, name, parent=DIRECTORIES):
+        """An empty directory of the unprivileged user's."""
+        path = parent / f'{os.getpid()}-{name}'
         path.mkdir(parents=True, exist_ok=True)
         account = pwd.getpwnam('nova')
         os.chown(path, account.pw_uid, account.pw_gid)

@@ -17,6 +17,8 @@ def snapshot():
         'files in /dev': host.files_in_dev(),
         'multipathd paths': host.multipathd_paths(),
         'wwids lines': host.wwids(),
+        'mounts': [f'{share} {path}' for share, path, _options in host.network_mounts()],
+        'loop devices': sorted(host.loop_devices()),
         'processes': sorted(host.helper_processes().values()),
         'connecting portals': host.connecting_portals(),
     }
