@@ -124,6 +124,17 @@ class TestClient:
         assert machine.mounted() == [(SHARE, client.get_mount_point(SHARE))]
         assert len(machine.ran('mount')) == 1
 
+    def test_rf_01_another_process_is_quicker_and_mount_says_so_in_other_words(self, machine, base):
+        def quicker(device, path):
+            machine.add(device, path)
+            raise putils.ProcessExecutionError(stderr='Einhängepunkt ist belegt', exit_code=32)
+
+        machine.before_mount = [quicker]
+        client = remotefs.RemoteFsClient('glusterfs', 'sudo', execute=machine.execute,
+                                         glusterfs_mount_point_base=base)
+        client.mount(SHARE)
+        assert machine.mounted() == [(SHARE, client.get_mount_point(SHARE))]
+
     def test_rf_01_a_caller_that_asks_again_itself(self, machine, base, tmp_path):
         """Drivers call _mount_nfs with paths of their own."""
         client = nfs(machine, base)

@@ -161,8 +161,8 @@ class RemoteFsClient(executor.Executor):
             self._execute(*command, root_helper=self._root_helper, run_as_root=True,
                           check_exit_code=0)
         except processutils.ProcessExecutionError as exc:
-            # NFS says `busy or already mounted` of shares that are not mounted, too.  And
-            # what was there before and is in nobody's words ours may be any share.
+            # NFS says `busy or already mounted` of shares that are not mounted, too, and
+            # others say it in other words.  What was there before may be another share.
             if self._is_mounted(mount_path) and (
                     not occupied or 'already mounted' in (exc.stderr or '')):
                 LOG.debug('Already mounted: %s', mount_path)
