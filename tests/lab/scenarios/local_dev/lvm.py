@@ -23,7 +23,8 @@ def run(lab):
     try:
         missing = caller.start(LVM, GROUP, 'sudo')
         lab.raises('a group that does not exist', missing, 'VolumeGroupNotFound')
-        group = caller.make(LVM, GROUP, 'sudo', create_vg=True, physical_volumes=[disk.path for disk in disks])
+        made = caller.start(LVM, GROUP, 'sudo', keep=True, create_vg=True, physical_volumes=[disk.path for disk in disks])
+        group = caller.remote(made.wait())
         lab.equal('both disks are in it', sorted(pv['name'] for pv in group.get('pv_list')),
                   sorted(disk.path for disk in disks))
         again = caller.start(LVM, GROUP, 'sudo', create_vg=True, physical_volumes=[disks[0].path])
