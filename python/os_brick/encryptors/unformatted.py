@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The proof that a device was never used, which a LUKS format asks for.
 
-The rule and its reasons: docs/decisions/0009-what-luks-may-format.md.
+The rule and its reasons: docs/decisions/0008-what-luks-may-format.md.
 """
 
 from typing import Optional

@@ -1,4 +1,4 @@
-"""What a LUKS encryptor formats: only a volume that can be read and was never used; see docs/decisions/0009.
+"""What a LUKS encryptor formats: only a volume that can be read and was never used; see docs/decisions/0008.
 
 `remains` looks like a new volume of thick LVM and is formatted. `twice` is a volume that is open already.
 """
