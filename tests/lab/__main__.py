@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 import sys
 
-from lab import image, report, runner, selection
+from lab import flavours, image, report, runner, selection
 from lab.boot import Machine
 
 
@@ -45,10 +45,11 @@ def main(argv=None):
 
     up = add('up', command_up, 'boot a machine that stays')
     up.add_argument('--wheel')
+    _image_option(up)
     add('down', command_down, 'end the machine of `up`')
     listing = add('list', command_list, 'the scenarios and what they show')
     listing.add_argument('patterns', nargs='*')
-    add('image', command_image, 'build the image when it is missing')
+    _image_option(add('image', command_image, 'build the image when it is missing'))
     options = parser.parse_args(argv)
     return options.function(options)
 
@@ -58,6 +59,10 @@ def _command(commands, name, function, text):
     command.set_defaults(function=function)
     command.add_argument('--name', default='dev', help='which machine of `up` (default %(default)s)')
     return command
+
+
+def _image_option(command):
+    command.add_argument('--image', choices=sorted(flavours.FLAVOURS), help='instead of the ordinary image')
 
 
 def _case_options(command):
@@ -91,7 +96,8 @@ def command_run(options):
     if any(case.package == 'ours' for case in cases) and not options.wheel:
         raise SystemExit('package ours needs --wheel')
     output = Path(options.out).resolve()
-    image.ensure(say=report.say)
+    for flavour in {case.declared['IMAGE'] for case in cases}:
+        image.ensure(flavour, say=report.say)
     return finish(runner.Run(cases, options.wheel, options.boots, output).run(), output)
 
 
@@ -116,7 +122,7 @@ def command_try(options):
     variants = [options.variant] if options.variant else declared['VARIANTS']
     cases = [selection.Case('/run/lab/try.py', mode, package, variant, declared)
              for variant in variants for package in packages(options) for mode in options.mode or declared['MODES']]
-    with _machine(options) as machine:
+    with _machine(options, declared['IMAGE']) as machine:
         machine.put(path, '/run/lab/try.py')
         return finish(_in_turn(machine, cases, default_output()), default_output())
 
@@ -143,7 +149,7 @@ def _passed_through(options, argv, stdin):
 def command_up(options):
     if standing_machine(options.name):
         raise SystemExit(f'machine {options.name} is up already')
-    machine = Machine(machine_directory(options.name))
+    machine = Machine(machine_directory(options.name), options.image)
     for stale in machine.directory.glob('sent-*'):
         stale.unlink()
     seconds = machine.start(options.wheel, outlive_parent=True, say=report.say)
@@ -168,7 +174,7 @@ def command_list(options):
 
 
 def command_image(options):
-    print(image.ensure(say=report.say))
+    print(image.ensure(options.image, say=report.say))
     return 0
 
 
@@ -184,13 +190,13 @@ def standing_machine(name):
 class _machine:
     """The machine of `up` with fresh code, or one that lives for this command only."""
 
-    def __init__(self, options):
-        self.options, self.machine = options, standing_machine(options.name)
+    def __init__(self, options, flavour=None):
+        self.options, self.flavour, self.machine = options, flavour, standing_machine(options.name)
         self.temporary = self.machine is None
 
     def __enter__(self):
         if self.temporary:
-            self.machine = Machine.temporary()
+            self.machine = Machine.temporary(self.flavour)
             self.machine.start(self.options.wheel, say=report.say)
         else:
             self.machine.connect()

@@ -17,7 +17,7 @@ import tarfile
 import tempfile
 import time
 
-from lab import image, package
+from lab import flavours, image, package
 
 HERE = Path(__file__).resolve().parent
 BOOT_SECONDS = 120
@@ -32,8 +32,8 @@ class BootError(Exception):
 class Machine:
     """A guest, from its directory on the host: code.tar is its second disk, `wire` the agent's socket."""
 
-    def __init__(self, directory):
-        self.directory = Path(directory)
+    def __init__(self, directory, flavour=None):
+        self.directory, self.flavour = Path(directory), flavour
         self.code = self.directory / 'code.tar'
         self.console = self.directory / 'console.log'
         self.wire_path = self.directory / 'wire'
@@ -41,20 +41,20 @@ class Machine:
         self.wire = None
 
     @classmethod
-    def temporary(cls):
+    def temporary(cls, flavour=None):
         root = image.cache_root() / 'run'
         root.mkdir(parents=True, exist_ok=True)
-        return cls(tempfile.mkdtemp(prefix='vm-', dir=root))
+        return cls(tempfile.mkdtemp(prefix='vm-', dir=root), flavour)
 
-    def start(self, wheel=None, memory_mb=2048, cpus=2, outlive_parent=False, say=lambda text: None):
+    def start(self, wheel=None, cpus=2, outlive_parent=False, say=lambda text: None):
         """Boot and wait for the agent; returns the seconds it took."""
-        built = image.ensure(say=say)
+        built = image.ensure(self.flavour, say=say)
         self.directory.mkdir(parents=True, exist_ok=True)
         pack_guest_code(self.code)
         started = time.monotonic()
         with open(self.console, 'wb') as console:
             self.process = subprocess.Popen(
-                self._command(built, memory_mb, cpus), stdin=subprocess.DEVNULL, stdout=console,
+                self._command(built, flavours.find(self.flavour).memory_mb, cpus), stdin=subprocess.DEVNULL, stdout=console,
                 stderr=subprocess.STDOUT, start_new_session=outlive_parent,
                 preexec_fn=None if outlive_parent else _die_with_parent)
         (self.directory / 'pid').write_text(str(self.process.pid))

@@ -16,10 +16,11 @@ import sys
 import tempfile
 import time
 
+from lab import flavours
+
 HERE = Path(__file__).resolve().parent
 RELEASE = 'bookworm'
 MIRROR = 'http://deb.debian.org/debian'
-DISK_SIZE = '3G'
 
 # Enough for a chroot in which apt works; everything else is faster through apt, which may skip fsync and docs.
 BASE_PACKAGES = ('ca-certificates',)
@@ -68,24 +69,26 @@ def cache_root():
     return Path(os.environ.get('OS_BRICK_LAB_CACHE') or Path.home() / '.cache' / 'os-brick-lab')
 
 
-def input_hash():
-    """A digest of everything that decides what is in the image."""
+def input_hash(flavour=None):
+    """A digest of everything that decides what is in the image; of the flavours only the one that is asked for."""
     digest = hashlib.sha256()
     for name in ('image.py', 'requirements.txt', 'requirements-upstream.txt'):
         digest.update((HERE / name).read_bytes())
+    if flavour:
+        digest.update(repr(flavours.find(flavour)).encode())
     return digest.hexdigest()[:24]
 
 
-def ensure(say=print):
+def ensure(flavour=None, say=print):
     """The directory with disk.img, vmlinuz and initrd; builds it when there is none for these inputs."""
     root = cache_root()
     root.mkdir(parents=True, exist_ok=True)
-    target = root / input_hash()
+    target = root / input_hash(flavour)
     if target.exists():
         return target
     with _build_lock(root, say):
         if not target.exists():
-            _build(root, target, say)
+            _build(root, target, flavours.find(flavour), say)
     return target
 
 
@@ -100,7 +103,7 @@ def _build_lock(root, say):
         yield
 
 
-def _build(root, target, say):
+def _build(root, target, flavour, say):
     for tool in ('debootstrap', 'mkfs.ext4', 'chroot'):
         if not shutil.which(tool, path=os.environ.get('PATH', '') + ':/usr/sbin:/sbin'):
             raise SystemExit(f'the lab image needs {tool}: apt-get install debootstrap e2fsprogs')
@@ -112,7 +115,7 @@ def _build(root, target, say):
     started = time.monotonic()
     try:
         with open(log, 'w') as log_file:
-            build = _Build(work, log_file, say, started)
+            build = _Build(work, flavour, log_file, say, started)
             build.all_steps()
         work_out = work / 'out'
         os.chmod(work_out, 0o755)
@@ -128,8 +131,9 @@ def _build(root, target, say):
 class _Build:
     """One build in a temporary directory: each step is a method, run in order."""
 
-    def __init__(self, work, log_file, say, started):
-        self.work, self.log_file, self.say, self.started = work, log_file, say, started
+    def __init__(self, work, flavour, log_file, say, started):
+        self.work, self.flavour = work, flavour
+        self.log_file, self.say, self.started = log_file, say, started
         self.root = work / 'root'
         self.out = work / 'out'
         self.out.mkdir()
@@ -171,7 +175,7 @@ class _Build:
 
     def install_packages(self):
         """storage tools and targets"""
-        self.chroot('apt-get', 'install', '-y', *PACKAGES)
+        self.chroot('apt-get', 'install', '-y', *PACKAGES, *self.flavour.packages)
 
     def install_kernel(self):
         """kernel and a small initrd"""
@@ -219,6 +223,7 @@ class _Build:
         shutil.copy(next(boot.glob('vmlinuz-*')), self.out / 'vmlinuz')
         shutil.move(str(next(boot.glob('initrd.img-*'))), self.out / 'initrd')
         disk = self.out / 'disk.img'
-        self.run('mkfs.ext4', '-q', '-F', '-d', self.root, '-O', '^has_journal', '-m', '0', disk, DISK_SIZE)
+        self.run('mkfs.ext4', '-q', '-F', '-d', self.root, '-O', '^has_journal', '-m', '0', disk,
+                 self.flavour.disk_size)
         for file in self.out.iterdir():
             file.chmod(0o644)

@@ -43,13 +43,13 @@ def _event(line):
 
 
 class Run:
-    """A set of cases over several machines; each machine takes the next case when it is free."""
+    """A set of cases over several machines; each takes the next case when it is free, and is replaced for another image."""
 
     def __init__(self, cases, wheel, boots, output):
         self.wheel, self.output = wheel, output
-        # The long ones first, so that no machine is left alone with one at the end.
+        # Those of one image together, and the long ones first: no machine is left alone with one at the end.
         self.cases = queue.Queue()
-        for case in sorted(cases, key=lambda case: -case.declared['SECONDS']):
+        for case in sorted(cases, key=lambda case: (case.declared['IMAGE'] or '', -case.declared['SECONDS'])):
             self.cases.put(case)
         self.boots = max(1, min(boots, len(cases)))
         self.results = []
@@ -75,8 +75,11 @@ class Run:
                     case = self.cases.get_nowait()
                 except queue.Empty:
                     return
+                if machine and machine.flavour != case.declared['IMAGE']:
+                    machine.stop()
+                    machine = None
                 if machine is None:
-                    machine = self._boot(prefix)
+                    machine = self._boot(prefix, case.declared['IMAGE'])
                 if not self._one(machine, case, prefix):
                     machine.stop()
                     machine = None
@@ -86,8 +89,8 @@ class Run:
             if machine:
                 machine.stop()
 
-    def _boot(self, prefix):
-        machine = Machine.temporary()
+    def _boot(self, prefix, flavour):
+        machine = Machine.temporary(flavour)
         seconds = machine.start(self.wheel, say=report.say)
         report.say(f'{prefix}a machine is up after {seconds:.1f} s')
         return machine

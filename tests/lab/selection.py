@@ -1,8 +1,8 @@
 """Finds scenarios and reads what they declare, without importing them: they import the guest's modules.
 
 A scenario may declare, as plain literals at module level: MODES, PACKAGES, VARIANTS, LEDGER, SECONDS (estimate),
-TIMEOUT, UPSTREAM_FAILS and UPSTREAM_LEAVES (why upstream is expected to, so that it is only reported), BENCH (no
-test: runs only when its folder is named).
+TIMEOUT, UPSTREAM_FAILS and UPSTREAM_LEAVES (why upstream is expected to, so that it is only reported), IMAGE (a
+flavour of the image) and BENCH (no test); cases with one of these two run only when their folder is named.
 """
 
 import ast
@@ -13,7 +13,7 @@ from pathlib import Path
 SCENARIOS = Path(__file__).resolve().parent / 'scenarios'
 DEFAULTS = {'MODES': ('root', 'nova'), 'PACKAGES': ('ours', 'upstream'), 'VARIANTS': (None,), 'LEDGER': (),
             'SECONDS': 30, 'TIMEOUT': 300, 'UPSTREAM_FAILS': None, 'UPSTREAM_LEAVES': None,
-            'BENCH': False}
+            'IMAGE': None, 'BENCH': False}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +58,7 @@ def cases(patterns=(), modes=None, packages=None):
     found = []
     for scenario in scenario_names():
         declared = declarations(SCENARIOS / f'{scenario}.py')
-        if declared['BENCH'] and not any(pattern.startswith(scenario.split('/')[0] + '/') for pattern in patterns):
+        if (declared['BENCH'] or declared['IMAGE']) and not any(pattern.startswith(scenario.split('/')[0] + '/') for pattern in patterns):
             continue
         for variant in declared['VARIANTS']:
             if patterns and not any(_matches(scenario, variant, pattern) for pattern in patterns):

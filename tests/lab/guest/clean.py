@@ -18,6 +18,7 @@ def force():
     for file in host.files_in_dev():
         Path(file).unlink()
     nfs.remove_everything()
+    _remove_rbd()
     if _initiator_is_clean():
         loop_disks.remove_everything()
         targets.remove_everything()
@@ -57,6 +58,14 @@ def _kill_helpers():
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
+
+
+def _remove_rbd():
+    for name in host.rbd_devices():
+        number = name.split()[0].removeprefix('rbd')
+        _write('/sys/bus/rbd/remove_single_major', f'{number} force')
+    for path in host.ceph_confs():
+        Path(path).unlink(missing_ok=True)
 
 
 def _remove_maps():

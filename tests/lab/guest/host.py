@@ -12,7 +12,8 @@ from guest import command
 SYS = Path('/sys')
 ISCSI_DATABASE = Path('/etc/iscsi')
 WWIDS = Path('/etc/multipath/wwids')
-HELPER_PROGRAMS = ('iscsiadm', 'multipath', 'scsi_id', 'sg_inq', 'nvme', 'mdadm', 'cryptsetup', 'tee', 'blockdev')
+HELPER_PROGRAMS = ('iscsiadm', 'multipath', 'scsi_id', 'sg_inq', 'nvme', 'mdadm', 'cryptsetup', 'tee', 'blockdev',
+                   'rbd')
 
 
 def read(path):
@@ -134,6 +135,22 @@ def multipathd_paths():
     """Disks multipathd holds as paths. It prints `ok` when it has none."""
     text = command.run('multipathd', 'show', 'paths', 'raw', 'format', '%d', check=False)
     return sorted(line.strip() for line in text.splitlines() if line.strip() not in ('', 'ok') and 'timeout' not in line)
+
+
+def rbd_devices():
+    """Images the kernel has mapped, as 'rbd0 pool/image', with namespace and snapshot if there are any."""
+    found = []
+    for number in entries(SYS / 'bus/rbd/devices'):
+        device = SYS / 'bus/rbd/devices' / number
+        parts = [read(device / 'pool'), read(device / 'pool_ns'), read(device / 'name')]
+        snapshot = read(device / 'current_snap')
+        found.append(f"rbd{number} {'/'.join(filter(None, parts))}" + (f'@{snapshot}' if snapshot not in (None, '-') else ''))
+    return found
+
+
+def ceph_confs():
+    """Configuration files os_brick has written for librbd and rbd; they may hold a key."""
+    return sorted(str(path) for path in Path('/tmp').glob('brickrbd_*'))
 
 
 def wwids():

@@ -21,6 +21,8 @@ def snapshot():
         'loop devices': sorted(host.loop_devices()),
         'processes': sorted(host.helper_processes().values()),
         'connecting portals': host.connecting_portals(),
+        'rbd devices': host.rbd_devices(),
+        'ceph configuration files': host.ceph_confs(),
     }
 
 

@@ -29,7 +29,8 @@ NEEDED = ('oslo_privsep.daemon', 'oslo_concurrency.lockutils', 'oslo_concurrency
           'os_brick.initiator.connector')
 # Loaded ahead when the package has them.
 USEFUL = ('tenacity', 'os_brick.privileged.rootwrap', 'os_brick.privileged.iscsi', 'os_brick.initiator.connectors.iscsi',
-          'os_brick.initiator.connectors.fibre_channel', 'os_brick.initiator.connectors.nvmeof', 'os_brick.encryptors')
+          'os_brick.initiator.connectors.fibre_channel', 'os_brick.initiator.connectors.nvmeof',
+          'os_brick.initiator.connectors.rbd', 'os_brick.encryptors')
 
 
 def ensure(package):

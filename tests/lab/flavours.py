@@ -1,0 +1,32 @@
+"""Images beside the ordinary one, for scenarios that need more than every machine should carry.
+
+A scenario asks for one with `IMAGE = 'name'`. Each has a hash of its own: adding to one changes no other.
+"""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Flavour:
+    """What an image has more than the ordinary one, and the machine it wants."""
+
+    packages: tuple = ()
+    disk_size: str = '3G'
+    memory_mb: int = 2048
+
+
+ORDINARY = Flavour()
+FLAVOURS = {
+    # One monitor and one OSD that keeps its objects in memory; both the kernel's client and librbd's.
+    'ceph': Flavour(packages=('ceph-mon', 'ceph-osd', 'ceph-common', 'python3-rados', 'python3-rbd'),
+                    disk_size='5G', memory_mb=4096),
+}
+
+
+def find(name):
+    """The flavour of that name; the ordinary one without a name."""
+    if not name:
+        return ORDINARY
+    if name not in FLAVOURS:
+        raise SystemExit(f'there is no image {name}: {", ".join(sorted(FLAVOURS))}')
+    return FLAVOURS[name]
