@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """RBDConnector: images as files, checks, and what is left in the directory of temporary files."""
 
+import inspect
 import io
 import os
 import stat
@@ -320,6 +321,12 @@ class TestConstruction:
         properties = rbd.RBDConnector.get_connector_properties
         assert properties('sudo', do_local_attach=True) == {'do_local_attach': True}
         assert properties(None, multipath=True, enforce_multipath=True) == {'do_local_attach': False}
+
+    def test_cf_07_the_detach_is_called_like_every_other(self):
+        parameters = inspect.signature(rbd.RBDConnector.disconnect_volume).parameters
+        assert [(one.name, one.default) for one in parameters.values()][1:] == [
+            ('connection_properties', inspect.Parameter.empty), ('device_info', inspect.Parameter.empty),
+            ('force', False), ('ignore_errors', False)]
 
     def test_nothing_to_list(self, connector):
         assert connector.get_volume_paths(PROPS) == []
