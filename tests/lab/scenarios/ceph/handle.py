@@ -5,6 +5,7 @@ from pathlib import Path
 from guest import ceph
 
 IMAGE = 'ceph'
+PACKAGES = ('ours',)
 LEDGER = ('RB-02', 'RB-04', 'RB-07', 'RB-08', 'RB-10', 'RB-27', 'RB-28')
 VARIANTS = ('host_keyring', 'given_keyring')
 SECONDS = 240
@@ -69,12 +70,11 @@ def run(lab):
         image.resize(2 * SIZE)
         image.write(b'later', 0)
     lab.equal('extend tells the new size', connector.extend_volume(properties).value, 2 * SIZE)
-    if lab.ours:
-        read = "handle = connector.connect_volume(properties)['path']; result = handle.read(5).decode(); " \
-               "connector.disconnect_volume(properties, {'path': handle})"
-        of_snapshot = dict(properties, name='volumes/v1@s')
-        lab.equal('the snapshot has the old data',
-                  caller.run_source(read, connector=connector, properties=of_snapshot).wait().value, 'first')
+    read = "handle = connector.connect_volume(properties)['path']; result = handle.read(5).decode(); " \
+           "connector.disconnect_volume(properties, {'path': handle})"
+    of_snapshot = dict(properties, name='volumes/v1@s')
+    lab.equal('the snapshot has the old data',
+              caller.run_source(read, connector=connector, properties=of_snapshot).wait().value, 'first')
     before, after = caller.run_source(MANY, connector=connector, properties=properties).wait().value
     lab.equal('descriptors and threads after five attaches', after, before)
     lab.equal('no file is left', list(Path('/tmp').glob('brickrbd_*')), [])

@@ -6,12 +6,11 @@ from pathlib import Path
 from guest import ceph, command, flow
 
 IMAGE = 'ceph'
+PACKAGES = ('ours',)
 LEDGER = ('RB-01', 'RB-19', 'RB-21', 'RB-22', 'RB-25', 'RB-27', 'SE-11', 'X-10')
 VARIANTS = ('host_keyring', 'given_keyring', 'forgotten')
 SECONDS = 240
 TIMEOUT = 900
-UPSTREAM_FAILS = 'takes the namesake of the other pool for the volume'
-UPSTREAM_LEAVES = 'the volume, having unmapped its namesake'
 SIZE = 16 << 20
 
 

@@ -3,6 +3,7 @@
 from guest import ceph
 
 IMAGE = 'ceph'
+PACKAGES = ('ours',)
 LEDGER = ('RB-06', 'RB-08', 'RB-18', 'SE-11')
 VARIANTS = ('handle', 'local')
 SECONDS = 240
