@@ -1,7 +1,7 @@
 """A Ceph cluster in the guest: one monitor, one OSD that keeps its objects in memory, cephx on, no manager.
 
-Started by the first scenario that asks and kept as long as the machine lives. It is driven through librados: each run
-of the `ceph` program costs ten seconds of emulated imports. What must not live here: anything an initiator does.
+Started by the first scenario that asks and kept as long as the machine lives. It is driven through librados: the
+`ceph` program would be imported anew for each command. What must not live here: anything an initiator does.
 """
 
 import contextlib
