@@ -7,7 +7,7 @@ class CommandFailed(Exception):
     """A program the lab needs exited non-zero."""
 
 
-def run(*argv, stdin=None, seconds=30, check=True):
+def run(*argv, stdin=None, seconds=90, check=True):
     """Standard output; with check=False whatever was printed, also after a failure or a timeout."""
     try:
         done = subprocess.run([str(word) for word in argv], input=stdin, stdin=None if stdin else subprocess.DEVNULL,
