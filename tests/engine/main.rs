@@ -18,6 +18,7 @@ mod extend;
 mod failures;
 mod flush;
 mod identity;
+mod links;
 mod locks;
 mod luns;
 mod parsers;
