@@ -14,7 +14,6 @@ import urllib.parse
 from oslo_log import log as logging
 from oslo_utils import netutils
 from oslo_utils import strutils
-import requests
 
 from os_brick import exception
 from os_brick.i18n import _
@@ -137,6 +136,8 @@ class Gateway:
 
     def _send(self, path: str, username: Optional[str], secret: Optional[str],
               parameters: Optional[dict] = None) -> Answer:
+        # Not at the top: importing it opens a socket, and only this protocol needs it.
+        import requests
         method = 'GET' if parameters is None else 'POST'
         url = self.url + path
         LOG.debug('%(method)s %(url)s %(parameters)s',
@@ -161,6 +162,7 @@ class Gateway:
         return Answer(response.status_code, _json_of(response))
 
     def _reason(self, exc: Exception) -> str:
+        import requests
         if isinstance(exc, requests.exceptions.ConnectTimeout):
             return _('no connection within %s seconds') % self.TIMEOUT[0]
         if isinstance(exc, requests.exceptions.Timeout):
@@ -173,7 +175,7 @@ class Gateway:
         return str(inner or exc)
 
 
-def _json_of(response: requests.Response) -> Any:
+def _json_of(response: Any) -> Any:
     try:
         return response.json()
     except ValueError:
