@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 /// Logger of everything iSCSI, below `os_brick` so that service log levels apply.
 pub const ISCSI: &str = "os_brick.engine.iscsi";
+/// Logger of everything NVMe-oF.
+pub const NVMEOF: &str = "os_brick.engine.nvmeof";
 /// Logger of device discovery, multipath and removal.
 pub const DEVICES: &str = "os_brick.engine.devices";
 /// Logger of programs run and files written.

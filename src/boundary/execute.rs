@@ -1,15 +1,29 @@
 //! The caller's own `execute=` as the runner: every command and every kernel write goes through it.
 
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use log::debug;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::error::{CommandFailure, Error, Result};
-use crate::host::act::runner::{Arg, Command, MULTIPATHD_TIMEOUT, Output, Runner};
+use crate::host::Host;
+use crate::host::act::nvme::Connection;
+use crate::host::act::runner::{Arg, Command, Direct, MULTIPATHD_TIMEOUT, Output, Runner};
+use crate::host::root::Root;
 use crate::log::HOST;
+
+/// The machine, and the caller's executor if it brought one.
+pub fn machine(execute: Option<Py<PyAny>>) -> (Host, Option<Arc<Caller>>) {
+    match execute {
+        None => (Host::new(Root::real(), Arc::new(Direct)), None),
+        Some(execute) => {
+            let caller = Arc::new(Caller::new(execute));
+            (Host::new(Root::real(), Arc::clone(&caller) as _), Some(caller))
+        }
+    }
+}
 
 /// A callable with the contract of `os_brick.privileged.rootwrap.execute`.
 pub struct Caller {
@@ -95,6 +109,11 @@ fn as_text(value: &Bound<'_, PyAny>) -> Option<String> {
     value.extract::<Vec<u8>>().ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// Everything has to be a command here; the engine asks for nothing else when the runner is not direct.
+fn not_a_command(what: &str) -> Error {
+    Error::Caller { message: format!("{what} cannot go through the caller's execute") }
+}
+
 impl Runner for Caller {
     fn run(&self, command: &Command) -> Result<Output> {
         debug!(target: HOST, "{command} through the caller's execute");
@@ -109,6 +128,14 @@ impl Runner for Caller {
     fn multipathd(&self, request: &[&str]) -> Result<String> {
         let command = Command::new("multipathd", request.iter().copied()).within(MULTIPATHD_TIMEOUT);
         self.call(&command, None).map(|output| output.stdout)
+    }
+
+    fn nvme_connect(&self, _options: &str) -> Result<Connection> {
+        Err(not_a_command("an NVMe connection"))
+    }
+
+    fn nvme_identify(&self, _controller: &Path, _nsid: u32, _cns: u8) -> Result<Option<Vec<u8>>> {
+        Err(not_a_command("an Identify command"))
     }
 
     fn is_direct(&self) -> bool {

@@ -1,33 +1,20 @@
 //! `os_brick._engine.iscsi`
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use serde_json::json;
 
-use super::execute::Caller;
+use super::execute::machine;
 use super::{convert, gate};
 use crate::error::Result;
 use crate::host::Host;
-use crate::host::act::runner::Direct;
 use crate::host::attribute;
 use crate::host::root::Root;
 use crate::host::view::iscsi_session;
 use crate::transports::iscsi::{self as transport, Request};
 use crate::transports::settings::Settings;
-
-/// The machine, and the caller's executor if it brought one.
-fn machine(execute: Option<Py<PyAny>>) -> (Host, Option<Arc<Caller>>) {
-    match execute {
-        None => (Host::new(Root::real(), Arc::new(Direct)), None),
-        Some(execute) => {
-            let caller = Arc::new(Caller::new(execute));
-            (Host::new(Root::real(), Arc::clone(&caller) as _), Some(caller))
-        }
-    }
-}
 
 /// Reads the request, runs the work behind the gate, and prefers the caller's own exception to ours.
 fn perform<T, F>(

@@ -5,6 +5,7 @@ mod exceptions;
 mod execute;
 mod gate;
 mod iscsi;
+mod nvmeof;
 mod scsi;
 mod test_support;
 
@@ -18,6 +19,8 @@ mod engine {
     #[pymodule_export]
     use super::iscsi::iscsi;
     #[pymodule_export]
+    use super::nvmeof::nvmeof;
+    #[pymodule_export]
     use super::scsi::scsi;
     #[pymodule_export]
     use super::test_support::test_support;
@@ -26,6 +29,7 @@ mod engine {
     #[pyfunction]
     fn stop_background() {
         crate::transports::iscsi::stop_background();
+        crate::transports::nvmeof::stop_background();
     }
 
     #[pymodule_init]
@@ -36,7 +40,7 @@ mod engine {
         gate::log_panics();
         // So that `import os_brick._engine.iscsi` finds what `from os_brick._engine import iscsi` does.
         let modules = py.import("sys")?.getattr("modules")?;
-        for name in ["iscsi", "scsi", "test_support"] {
+        for name in ["iscsi", "nvmeof", "scsi", "test_support"] {
             modules.set_item(format!("os_brick._engine.{name}"), module.getattr(name)?)?;
         }
         py.import("atexit")?.call_method1("register", (module.getattr("stop_background")?,))?;

@@ -185,7 +185,8 @@ fn users(host: &Host, device: &DeviceName) -> Vec<DeviceName> {
         .collect()
 }
 
-fn refuse_if_used(host: &Host, device: &DeviceName, name: &str) -> Result<()> {
+/// Fails when something is built on a device.
+pub fn refuse_if_used(host: &Host, device: &DeviceName, name: &str) -> Result<()> {
     let users = users(host, device);
     if users.is_empty() {
         return Ok(());
@@ -280,9 +281,8 @@ fn flush_used(host: &Host, removal: &Removal<'_>, collected: &mut Collected) -> 
         if collected.check(refused)?.is_none() {
             continue;
         }
-        let timeout = if collected.force { FLUSH_FORCED } else { FLUSH };
         if needs_flush(host, disk, &removal.used) {
-            collected.check(flush_disk(host, disk, timeout))?;
+            collected.check(flush(host, disk, collected.force))?;
         }
     }
     Ok(())
@@ -302,7 +302,9 @@ fn needs_flush(host: &Host, disk: &DeviceName, used: &Used) -> bool {
     }
 }
 
-fn flush_disk(host: &Host, disk: &DeviceName, timeout: Duration) -> Result<()> {
+/// Writes out what is dirty on a device; one that is gone has nothing.
+pub fn flush(host: &Host, disk: &DeviceName, force: bool) -> Result<()> {
+    let timeout = if force { FLUSH_FORCED } else { FLUSH };
     let device = disk.dev_path();
     if !attribute::named(&host.root.path(&device)) {
         return Ok(());

@@ -2,4 +2,6 @@
 
 pub mod iscsi;
 pub mod locks;
+pub mod nvmeof;
+pub mod portals;
 pub mod settings;

@@ -25,13 +25,14 @@ from os_brick.initiator import linuxscsi  # noqa: E402
 from os_brick.initiator import scsi_sysfs  # noqa: E402
 from os_brick.initiator.connectors import iscsi as iscsi_connector  # noqa: E402
 from os_brick.privileged import iscsi as priv_iscsi  # noqa: E402
+from os_brick.privileged import nvmeof as priv_nvmeof  # noqa: E402
 from os_brick.privileged import rootwrap  # noqa: E402
 
 CONF = cfg.CONF
 
 
 class FakeEngine:
-    """Records the calls into `_engine.iscsi` and answers with what a test has set.
+    """Records the calls into `_engine` and answers with what a test has set.
 
     An answer that is an exception is raised.
     """
@@ -50,6 +51,9 @@ class FakeEngine:
         }
         self.iscsi = types.SimpleNamespace(
             **{name: self._function(name) for name in self.answers})
+        self.nvmeof = types.SimpleNamespace(
+            **{name: self._function(name) for name in
+               ('connect_volume', 'disconnect_volume', 'extend_volume', 'volume_paths')})
         self.answers['entries'] = []
         self.scsi = types.SimpleNamespace(entries=self._function('entries'))
 
@@ -86,6 +90,7 @@ def engine(monkeypatch):
     """The stand-in for the engine, where the code looks for the real one."""
     fake = FakeEngine()
     monkeypatch.setattr(priv_iscsi, '_engine', fake)
+    monkeypatch.setattr(priv_nvmeof, '_engine', fake)
     monkeypatch.setattr(iscsi_connector, '_engine', fake)
     return fake
 

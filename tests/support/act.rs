@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use os_brick_engine::error::{Error, Result};
+use os_brick_engine::host::act::nvme::Connection;
 use os_brick_engine::host::act::runner::{Arg, Command, Output, Runner};
 
 use super::iscsiadm;
@@ -37,6 +38,10 @@ impl Runner for Machine {
             }
             Some(Trouble::Until(wanted)) if self.comes_to_be(wanted) => self.works(command.program, &args),
             Some(Trouble::Until(_)) => (1, String::new(), "what was waited for did not come to be".to_owned()),
+            Some(Trouble::Then(also)) => {
+                also(self, &mut self.state());
+                self.works(command.program, &args)
+            }
             Some(trouble) => panic!("{trouble:?} is no trouble of a command"),
         };
         let output = Output { code: Some(code), stdout, stderr };
@@ -82,6 +87,9 @@ impl Runner for Machine {
                 }
             }
             ["", "sys", "block", disk, "device", "rescan"] => self.rescan_disk(&mut state, disk),
+            ["", "sys", "class", "nvme-fabrics", "ctl", controller, attribute] => {
+                self.nvme_write(&mut state, controller, attribute);
+            }
             _ => panic!("nobody writes to {path_text}"),
         }
         if let Some(Trouble::Then(also)) = trouble {
@@ -121,6 +129,18 @@ impl Runner for Machine {
         }
     }
 
+    fn nvme_connect(&self, options: &str) -> Result<Connection> {
+        self.nvme_trouble(&format!("fabrics {options}"))?;
+        let made = self.fabrics(&mut self.state(), options);
+        self.announce();
+        made
+    }
+
+    fn nvme_identify(&self, controller: &Path, nsid: u32, cns: u8) -> Result<Option<Vec<u8>>> {
+        self.nvme_trouble(&format!("identify {} {nsid} {cns:#04x}", controller.display()))?;
+        Ok(self.nvme_answers(&self.state(), &controller.display().to_string(), nsid, cns))
+    }
+
     fn is_direct(&self) -> bool {
         self.direct
     }
@@ -137,7 +157,10 @@ impl Machine {
         let (code, stdout) = match program {
             "iscsiadm" => self.iscsiadm(&mut state, &args),
             "multipath" => self.multipath(&mut state, &args),
-            "blockdev" => (0, String::new()),
+            "blockdev" | "modprobe" => (0, String::new()),
+            "nvme" => self.nvme(&mut state, &args),
+            "mdadm" => self.mdadm(&mut state, &args),
+            "blkid" => self.blkid(&mut state, &args),
             _ => panic!("the machine has no program {program}"),
         };
         drop(state);

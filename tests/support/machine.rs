@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
+use super::nvme::Nvme;
 use super::storage::{Storage, Volume, portal_name};
 use super::tree::Tree;
 
@@ -138,6 +139,7 @@ pub struct State {
     pub sessions: BTreeMap<u32, Session>,
     pub disks: BTreeMap<String, Disk>,
     pub maps: BTreeMap<String, Map>,
+    pub nvme: Nvme,
     /// The disks multipathd watches, with the identity it took from udev.
     pub watched: BTreeMap<String, String>,
     pub logins: Vec<Login>,

@@ -1,18 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verbs of NVMe-oF that need root: the identity of this host."""
+"""The verbs of NVMe-oF that need root: volumes, and the identity of this host.
+
+`connect`, `disconnect`, `extend` and `paths` are what the entrypoints do in the
+privileged process; a connector whose caller brought its own `execute` calls these in the
+caller's process.
+"""
 
 import errno
 import os
 import tempfile
-from typing import Optional
+from typing import Any, Callable, Optional
 
 from oslo_concurrency import processutils as putils
 from oslo_log import log as logging
 
+from os_brick import _engine
+from os_brick import _native
+from os_brick import encrypted_link
 from os_brick import privileged
+from os_brick.privileged import plain_data
 from os_brick.privileged import rootwrap
 
 LOG = logging.getLogger(__name__)
+
+#: The connection properties NVMe-oF understands, in all their formats.
+PROPERTIES = (
+    'nqn', 'transport_type', 'target_portal', 'target_port', 'volume_nguid', 'ns_id',
+    'host_nqn', 'vol_uuid', 'target_nqn', 'portals', 'alias', 'volume_replicas',
+    'replica_count', 'encrypted', 'access_mode', 'enforce_multipath', 'device_path',
+)
+#: Those that hold lists of lists or of dictionaries.
+NESTED = ('portals', 'volume_replicas')
+
+Execute = Optional[Callable[..., Any]]
 
 _NVME_DIR = '/etc/nvme'
 _PRODUCT_UUID = '/sys/class/dmi/id/product_uuid'
@@ -111,3 +131,136 @@ def create_hostid(uuid: str) -> Optional[str]:
         LOG.warning('Could not generate nvme host id: %s', exc)
         return None
     return uuid
+
+
+def _checked(properties: dict[str, Any],
+             settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    properties = plain_data.check_properties(properties, PROPERTIES, NESTED)
+    if 'device_path' in properties:
+        properties['device_path'] = encrypted_link.device_path_of(properties['device_path'])
+    return properties, plain_data.check_settings(settings)
+
+
+def _name_host() -> None:
+    """Give the host a name, if it never got one: its connections are known by it."""
+    if not os.path.exists(os.path.join(_NVME_DIR, 'hostnqn')):
+        create_hostnqn(get_system_uuid())
+
+
+def connect(properties: dict[str, Any], settings: dict[str, Any],
+            execute: Execute = None) -> dict[str, Any]:
+    """Attach a volume in this process.
+
+    :param properties: connection properties, keys of PROPERTIES only
+    :param settings: see `_engine.nvmeof.connect_volume`
+    :param execute: runs every command; None for the engine's own runner
+    :returns: type and path
+    :raises BrickException: of the kind that tells what failed; nothing stays attached
+    """
+    properties, settings = _checked(properties, settings)
+    _name_host()
+    result = _native.call(_engine.nvmeof.connect_volume, properties, settings, execute)
+    if properties.get('encrypted'):
+        try:
+            link = encrypted_link.name_for(result['path'])
+            rootwrap.link_root(encrypted_link.target_of(result['path']), link, force=True)
+        except Exception:
+            LOG.warning('No link for the encrypted volume at %s, detaching it',
+                        result['path'])
+            _undo(properties, result['path'], settings, execute)
+            raise
+        result['path'] = link
+    return result
+
+
+def _undo(properties: dict[str, Any], path: str, settings: dict[str, Any],
+          execute: Execute) -> None:
+    """Detach after a failed attach, keeping the error that caused it the only one."""
+    try:
+        errors = _native.call(_engine.nvmeof.disconnect_volume, properties, path, settings,
+                              True, execute)
+    except Exception as exc:
+        errors = [str(exc)]
+    for error in errors:
+        LOG.warning('Detaching %(path)s again: %(error)s', {'path': path, 'error': error})
+
+
+def _links(properties: dict[str, Any], device_path: Optional[str],
+           settings: dict[str, Any], execute: Execute) -> list[str]:
+    """Return the links an encrypted volume was handed out under, as far as they exist."""
+    if encrypted_link.is_link_path(device_path):
+        links = [device_path]
+    elif properties.get('encrypted'):
+        links = [encrypted_link.name_for(path) for path in
+                 _native.call(_engine.nvmeof.volume_paths, properties, settings, execute)]
+    else:
+        links = []
+    return [link for link in links if os.path.islink(link)]
+
+
+def disconnect(properties: dict[str, Any], device_path: Optional[str],
+               settings: dict[str, Any], force: bool, execute: Execute = None) -> list[str]:
+    """Detach a volume in this process, with the link of an encrypted one.
+
+    :param device_path: the path the attach returned, or None when it is not known
+    :param force: carry on after errors, even if data is lost
+    :returns: the errors collected under force
+    :raises BrickException: without force, the first error; the volume stays attached
+    """
+    link = properties.get('device_path') if isinstance(properties, dict) else None
+    properties, settings = _checked(properties, settings)
+    device_path = plain_data.check_path('device_path', device_path)
+    links = _links(properties, device_path or link, settings, execute)
+    errors = _native.call(_engine.nvmeof.disconnect_volume, properties,
+                          encrypted_link.device_path_of(device_path), settings, bool(force),
+                          execute)
+    for name in links:
+        try:
+            rootwrap.unlink_root(name)
+        except Exception as exc:
+            LOG.warning('The link %(link)s of the detached volume remains: %(error)s',
+                        {'link': name, 'error': exc})
+    return list(errors)
+
+
+def extend(properties: dict[str, Any], settings: dict[str, Any],
+           execute: Execute = None) -> int:
+    """Let the host see the new size of an attached volume, in this process.
+
+    :returns: the new size in bytes
+    :raises BrickException: the host did not take over the size
+    """
+    properties, settings = _checked(properties, settings)
+    return _native.call(_engine.nvmeof.extend_volume, properties, settings, execute)
+
+
+def paths(properties: dict[str, Any], settings: dict[str, Any],
+          execute: Execute = None) -> list[str]:
+    """Return where a volume is on this host, looked up in this process."""
+    properties, settings = _checked(properties, settings)
+    return list(_native.call(_engine.nvmeof.volume_paths, properties, settings, execute))
+
+
+@privileged.default.entrypoint
+def connect_volume(properties: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """Attach a volume as root; see `connect`."""
+    return connect(properties, settings)
+
+
+@privileged.default.entrypoint
+def disconnect_volume(properties: dict[str, Any], device_path: Optional[str],
+                      settings: dict[str, Any], force: bool) -> list[str]:
+    """Detach a volume as root; see `disconnect`."""
+    return disconnect(properties, device_path, settings, force)
+
+
+@privileged.default.entrypoint
+def extend_volume(properties: dict[str, Any], settings: dict[str, Any]) -> int:
+    """Extend an attached volume as root; see `extend`."""
+    return extend(properties, settings)
+
+
+@privileged.default.entrypoint
+def volume_paths(properties: dict[str, Any], settings: dict[str, Any]) -> list[str]:
+    """Find an attached volume as root: what a leg of a mirror is, only root can read."""
+    return paths(properties, settings)

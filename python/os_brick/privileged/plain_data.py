@@ -39,25 +39,40 @@ def _plain(key: str, value: Any) -> Any:
                    f'not {type(value).__name__}')
 
 
-def select(properties: Any, keys: Collection[str]) -> dict[str, Any]:
+def _nested(key: str, value: Any, depth: int = 4) -> Any:
+    """Return `value` with tuples as lists; lists may hold lists and dictionaries."""
+    if depth and isinstance(value, (list, tuple)):
+        return [_nested(key, item, depth - 1) for item in value]
+    if depth and isinstance(value, Mapping):
+        if not all(isinstance(name, str) for name in value):
+            raise _invalid(f'the keys of a dictionary in {key} must be texts')
+        return {name: _nested(key, item, depth - 1) for name, item in value.items()}
+    return _plain(key, value)
+
+
+def select(properties: Any, keys: Collection[str],
+           nested: Collection[str] = ()) -> dict[str, Any]:
     """Pick the known keys of connection properties, as plain data.
 
     :param properties: what the caller passed as connection properties
     :param keys: the keys the transport understands; others are dropped
+    :param nested: those of them whose values may be lists of lists or of dictionaries
     :raises InvalidParameterValue: it is no dictionary, or a value is no plain data
     """
     if not isinstance(properties, Mapping):
         raise _invalid('connection_properties must be a dictionary, '
                        f'not {type(properties).__name__}')
-    return {key: _plain(key, properties[key]) for key in keys if key in properties}
+    return {key: (_nested if key in nested else _plain)(key, properties[key])
+            for key in keys if key in properties}
 
 
-def check_properties(properties: Any, keys: Collection[str]) -> dict[str, Any]:
+def check_properties(properties: Any, keys: Collection[str],
+                     nested: Collection[str] = ()) -> dict[str, Any]:
     """Return properties that came from the service, checked again.
 
     :raises InvalidParameterValue: as `select`, or for an unknown key
     """
-    checked = select(properties, keys)
+    checked = select(properties, keys, nested)
     unknown = sorted(str(key) for key in properties if key not in checked)
     if unknown:
         raise _invalid(f'unknown connection properties: {", ".join(unknown)}')

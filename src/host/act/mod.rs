@@ -4,5 +4,6 @@ pub mod block_ioctl;
 pub mod bounded;
 pub mod files;
 pub mod lock;
+pub mod nvme;
 pub mod probe;
 pub mod runner;

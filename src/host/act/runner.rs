@@ -17,6 +17,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::error::{CommandFailure, Error, Result};
+use crate::host::act::nvme::{self, Connection};
 use crate::identifiers::Secret;
 use crate::log::HOST;
 
@@ -127,6 +128,12 @@ pub trait Runner: Send + Sync {
     /// Asks multipathd; the words of `multipathd(8)`, its answer.
     fn multipathd(&self, request: &[&str]) -> Result<String>;
 
+    /// Asks the kernel itself for an NVMe controller; only when `is_direct`.
+    fn nvme_connect(&self, options: &str) -> Result<Connection>;
+
+    /// Sends an Identify command to `/dev/nvmeN`; only when `is_direct`.
+    fn nvme_identify(&self, controller: &Path, nsid: u32, cns: u8) -> Result<Option<Vec<u8>>>;
+
     /// Whether files may be changed without a program.  Not so when the caller runs everything itself.
     fn is_direct(&self) -> bool;
 }
@@ -169,6 +176,14 @@ impl Runner for Direct {
                 Ok(self.run(&Command::new("multipathd", request.iter().copied()).within(MULTIPATHD_TIMEOUT))?.stdout)
             }
         }
+    }
+
+    fn nvme_connect(&self, options: &str) -> Result<Connection> {
+        nvme::connect(options)
+    }
+
+    fn nvme_identify(&self, controller: &Path, nsid: u32, cns: u8) -> Result<Option<Vec<u8>>> {
+        nvme::identify(controller, nsid, cns)
     }
 
     fn is_direct(&self) -> bool {

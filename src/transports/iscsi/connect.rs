@@ -8,13 +8,14 @@ use crate::host::Host;
 use crate::host::programs::iscsiadm;
 use crate::identifiers::Wwid;
 use crate::log::{ISCSI, Phases};
+use crate::transports::portals;
 use crate::transports::settings::Settings;
 
 use super::coordinate::{self, Outcome};
 use super::operation::Context;
 use super::path::{self, Path, Stop};
 use super::request::{Request, Target};
-use super::{discovery, join, portals};
+use super::{discovery, join};
 
 /// How often an attach begins anew when somebody else logged out of its sessions.
 const ATTEMPTS: usize = 3;

@@ -18,12 +18,12 @@ use crate::host::wait::Pace;
 use crate::identifiers::{DeviceName, Wwid};
 use crate::log::{ISCSI, Phases};
 use crate::transports::locks::Operation;
+use crate::transports::portals;
 
 use super::crew::{self, Crew};
 use super::join::{self, Volume};
 use super::operation::Context;
 use super::path::{self, Path};
-use super::portals;
 use super::request::Target;
 
 /// How long multipathd has for a map after udev has shown it a disk (upstream waits as long).

@@ -10,9 +10,9 @@ use crate::host::programs::iscsiadm::{self, Setting, Value};
 use crate::host::view::node_record;
 use crate::identifiers::{Iqn, Portal};
 use crate::log::ISCSI;
+use crate::transports::portals;
 
 use super::operation::Context;
-use super::portals;
 use super::record;
 use super::request::{Credentials, Target};
 

@@ -16,10 +16,10 @@ use crate::host::view::{block, scsi};
 use crate::host::{Host, wait};
 use crate::identifiers::{DeviceName, Wwid};
 use crate::log::ISCSI;
+use crate::transports::portals;
 
 use super::operation::Context;
 use super::path::{self, Path, Stop};
-use super::portals;
 use super::request::Target;
 
 /// How long a dead portal is tried again.

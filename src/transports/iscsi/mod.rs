@@ -10,7 +10,6 @@ mod join;
 mod operation;
 mod path;
 mod paths;
-mod portals;
 mod record;
 mod request;
 mod session;

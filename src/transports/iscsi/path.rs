@@ -14,9 +14,9 @@ use crate::host::view::scsi;
 use crate::host::wait::{self, Pace};
 use crate::identifiers::{DeviceName, Wwid};
 use crate::log::ISCSI;
+use crate::transports::portals;
 
 use super::operation::Context;
-use super::portals;
 use super::request::Target;
 use super::session::{self, InUse};
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import shutil
 import signal
 
-from guest import command, daemons, host, loop_disks, multipath_conf, network, nfs, poll, targets
+from guest import command, daemons, host, loop_disks, multipath_conf, network, nfs, nvmet, poll, targets
 
 
 def force():
@@ -19,10 +19,11 @@ def force():
         Path(file).unlink()
     nfs.remove_everything()
     _remove_rbd()
+    resisted = nvmet.clean()
     if _initiator_is_clean():
         loop_disks.remove_everything()
         targets.remove_everything()
-        return []
+        return resisted
     _remove_maps()
     if host.sessions():
         command.run('iscsiadm', '-m', 'node', '--logoutall=all', check=False, seconds=40)
@@ -42,7 +43,7 @@ def force():
     command.run('udevadm', 'settle', '--timeout=20', check=False, seconds=30)
     for link in Path('/dev/disk/by-id').glob('os-brick*') if Path('/dev/disk/by-id').exists() else ():
         link.unlink()
-    return sorted([f'session {number}' for number in host.sessions()] + [f'disk {hctl}' for hctl in host.scsi_devices()]
+    return sorted(resisted + [f'session {number}' for number in host.sessions()] + [f'disk {hctl}' for hctl in host.scsi_devices()]
                   + [f'map {name}' for name in host.dm_devices()] + [f'disk {name}' for name in host.loop_devices()]
                   + [f'mount {path}' for _share, path, _options in host.network_mounts()])
 

@@ -175,6 +175,35 @@ def loop_devices():
             if (SYS / 'block' / name / 'loop').exists()}
 
 
+def nvme_controllers(nqn=None):
+    """{'nvmeN': {'portal', 'state', 'namespaces'}} of the fabrics' controllers, of one subsystem or of all."""
+    found = {}
+    base = SYS / 'class/nvme-fabrics/ctl'
+    for name in entries(base):
+        shown = read(base / name / 'subsysnqn')
+        if not name.startswith('nvme') or (nqn and shown != nqn):
+            continue
+        parts = dict(part.partition('=')[::2] for part in (read(base / name / 'address') or '').split(','))
+        found[name] = {'portal': parts.get('traddr'), 'state': read(base / name / 'state'),
+                       'namespaces': [entry for entry in entries(base / name) if entry.startswith('nvme')]}
+    return found
+
+
+def nvme_portals(nqn):
+    """Sorted addresses with a live controller of a subsystem."""
+    return sorted(each['portal'] for each in nvme_controllers(nqn).values() if each['state'] == 'live')
+
+
+def nvme_uuid(device):
+    """The identity the kernel has of a namespace's device."""
+    return read(SYS / 'class/block' / os.path.basename(real_device(device)) / 'uuid')
+
+
+def md_arrays():
+    """{'mdN': [legs]}"""
+    return {name: entries(SYS / 'block' / name / 'slaves') for name in entries(SYS / 'block') if name.startswith('md')}
+
+
 def helper_processes():
     """{pid: command line} of programs and privsep daemons that os_brick starts, and of workers."""
     found = {}
@@ -194,12 +223,12 @@ def helper_processes():
 
 
 def connecting_portals():
-    """Destinations of TCP connections to port 3260 that are still waiting for an answer (SYN_SENT)."""
+    """Destinations of TCP connections to a storage port that are still waiting for an answer (SYN_SENT)."""
     found = []
     for table in ('/proc/net/tcp', '/proc/net/tcp6'):
         for line in (read(table) or '').splitlines()[1:]:
             _, _, remote, state = line.split()[:4]
             address, port = remote.split(':')
-            if state == '02' and int(port, 16) == 3260:
+            if state == '02' and int(port, 16) in (3260, 4420):
                 found.append(address)
     return sorted(found)

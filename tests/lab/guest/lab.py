@@ -10,7 +10,7 @@ import pwd
 import threading
 import time
 
-from guest import caller, flow, host, poll, targets
+from guest import caller, flow, host, nvmet, poll, targets
 
 LOCKS = Path('/run/lab/locks')
 DIRECTORIES = Path('/run/lab/directories')
@@ -32,7 +32,15 @@ class Lab:
         self.callers = []
         self.expected_left = ()
         self.lock_path = self.make_lock_path('locks')
+        self._nvmet = None
         self._reporting = threading.Lock()
+
+    @property
+    def nvmet(self):
+        """NVMe-oF subsystems; the kernel's modules come in at the first use."""
+        if self._nvmet is None:
+            self._nvmet = nvmet.Storage('lab')
+        return self._nvmet
 
     # Checks. Each gives one line of the report; they return whether they held, and do not raise.
 
@@ -133,6 +141,14 @@ class Lab:
         self.check(f'{name}: written data read back', flow.holds_pattern(device, disk.serial))
         self.check(f'{name}: written data on the array', disk.content(0, flow.BLOCK) == flow.pattern(disk.serial),
                    'the array holds other data')
+
+    def check_right_namespace(self, name, device, namespace):
+        """The device is this namespace by the kernel's identity, and a block written to it arrives there."""
+        self.equal(f'{name}: identity', host.nvme_uuid(device), namespace.uuid)
+        flow.write_pattern(device, namespace.uuid)
+        self.check(f'{name}: written data read back', flow.holds_pattern(device, namespace.uuid))
+        self.check(f'{name}: written data on the storage', namespace.content(0, flow.BLOCK) == flow.pattern(namespace.uuid),
+                   'the storage holds other data')
 
     def check_paths(self, name, disk, count, seconds=15):
         """The disk's multipath map has so many paths, now or soon."""

@@ -1,0 +1,127 @@
+//! `/sys/class/nvme-fabrics/ctl/nvmeN`: the controllers of the fabrics (kernel: drivers/nvme/host/sysfs.c).
+
+use std::path::PathBuf;
+
+use crate::host::attribute;
+use crate::host::root::Root;
+use crate::host::view::nvme_namespace::Path;
+use crate::identifiers::{FabricPortal, Nqn};
+
+const CONTROLLERS: &str = "/sys/class/nvme-fabrics/ctl";
+/// What the kernel waits between two tries to reconnect, when it does not say.
+const RECONNECT_DELAY: u64 = 10;
+
+/// One connection to a subsystem: `nvme3`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Controller {
+    number: u32,
+}
+
+/// `state`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    Live,
+    /// Lost, and being brought back.
+    Connecting,
+    /// `new`, `resetting`, `deleting`, `dead` ...
+    Other(String),
+}
+
+impl Controller {
+    /// From `nvme3`.
+    pub fn named(name: &str) -> Option<Controller> {
+        let digits = name.strip_prefix("nvme")?;
+        let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        plain.then(|| digits.parse().ok()).flatten().map(|number| Controller { number })
+    }
+
+    pub fn name(&self) -> String {
+        format!("nvme{}", self.number)
+    }
+
+    /// `/dev/nvme3`
+    pub fn dev_path(&self) -> PathBuf {
+        PathBuf::from(format!("/dev/nvme{}", self.number))
+    }
+
+    fn directory(&self) -> PathBuf {
+        PathBuf::from(format!("{CONTROLLERS}/nvme{}", self.number))
+    }
+
+    fn attribute(&self, root: &Root, name: &str) -> Option<String> {
+        attribute::text(&root.path(self.directory().join(name))).filter(|text| !text.is_empty())
+    }
+
+    /// `state`; None when the controller is gone.
+    pub fn state(&self, root: &Root) -> Option<State> {
+        Some(match self.attribute(root, "state")?.as_str() {
+            "live" => State::Live,
+            "connecting" => State::Connecting,
+            other => State::Other(other.to_owned()),
+        })
+    }
+
+    pub fn is_live(&self, root: &Root) -> bool {
+        self.state(root) == Some(State::Live)
+    }
+
+    pub fn exists(&self, root: &Root) -> bool {
+        attribute::named(&root.path(self.directory()))
+    }
+
+    /// `transport` and `address`
+    pub fn portal(&self, root: &Root) -> Option<FabricPortal> {
+        FabricPortal::of_kernel(&self.attribute(root, "transport")?, &self.attribute(root, "address")?)
+    }
+
+    /// `hostnqn`; kernels before 5.2 do not show it.
+    pub fn host_nqn(&self, root: &Root) -> Option<String> {
+        self.attribute(root, "hostnqn")
+    }
+
+    /// `reconnect_delay`, in seconds; kernels before 5.7 do not show it.
+    pub fn reconnect_delay(&self, root: &Root) -> u64 {
+        self.attribute(root, "reconnect_delay").and_then(|text| text.parse().ok()).unwrap_or(RECONNECT_DELAY)
+    }
+
+    /// Writing `1` ends the connection; the write returns when it has ended.
+    pub fn delete_path(&self) -> PathBuf {
+        self.directory().join("delete_controller")
+    }
+
+    /// Writing `1` has the kernel look for namespaces, soon.
+    pub fn rescan_path(&self) -> PathBuf {
+        self.directory().join("rescan_controller")
+    }
+
+    /// Every namespace the controller leads to: `nvme0c3n1` below it with native multipath, else `nvme3n1`.
+    pub fn paths(&self, root: &Root) -> Vec<Path> {
+        attribute::names(&root.path(self.directory()))
+            .iter()
+            .filter_map(|name| Path::named(&self.directory(), name))
+            .collect()
+    }
+}
+
+/// All controllers of a subsystem.
+pub fn of_subsystem(root: &Root, nqn: &Nqn) -> Vec<Controller> {
+    let mut found: Vec<Controller> = attribute::names(&root.path(CONTROLLERS))
+        .iter()
+        .filter_map(|name| Controller::named(name))
+        .filter(|controller| controller.attribute(root, "subsysnqn").as_deref() == Some(nqn.as_str()))
+        .collect();
+    found.sort_unstable();
+    found
+}
+
+/// The controller between this host and one portal of a subsystem.  `host_nqn` tells connections apart that are to the
+/// same portal under different names; where the kernel does not show the name, the portal alone decides.
+pub fn of_portal(root: &Root, portal: &FabricPortal, nqn: &Nqn, host_nqn: Option<&Nqn>) -> Option<Controller> {
+    of_subsystem(root, nqn).into_iter().find(|controller| {
+        let same_host = match (controller.host_nqn(root), host_nqn) {
+            (Some(shown), Some(wanted)) => shown == wanted.as_str(),
+            _ => true,
+        };
+        same_host && controller.portal(root).as_ref() == Some(portal)
+    })
+}

@@ -1,0 +1,91 @@
+//! The namespaces below a controller, and what they say of themselves (kernel: drivers/nvme/host/sysfs.c, multipath.c).
+//!
+//! With native multipath each controller has a hidden device `nvme0c3n1`, and the kernel joins these into `nvme0n1`.
+
+use std::path::{Path as FilePath, PathBuf};
+
+use crate::host::attribute;
+use crate::host::root::Root;
+use crate::identifiers::{DeviceName, Uuid};
+
+/// What a namespace is known by, in the order of trust: a UUID is unique everywhere, an NGUID may be used again by the
+/// storage, a number holds only while the namespace is attached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Identity {
+    Uuid(Uuid),
+    Nguid(Uuid),
+    Nsid(u32),
+}
+
+impl std::fmt::Display for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Identity::Uuid(uuid) => write!(f, "uuid {uuid}"),
+            Identity::Nguid(nguid) => write!(f, "nguid {nguid}"),
+            Identity::Nsid(nsid) => write!(f, "namespace {nsid}"),
+        }
+    }
+}
+
+/// A namespace as one controller sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Path {
+    directory: PathBuf,
+    /// The block device it is used through: `nvme0n1`.
+    pub device: DeviceName,
+}
+
+impl Path {
+    /// From a name below a controller: `nvme0c3n1` or `nvme3n1`; partitions and everything else are None.
+    pub fn named(controller: &FilePath, name: &str) -> Option<Path> {
+        Some(Path { directory: controller.join(name), device: device_of(name)? })
+    }
+
+    fn attribute(&self, root: &Root, name: &str) -> Option<String> {
+        attribute::text(&root.path(self.directory.join(name))).filter(|text| !text.is_empty())
+    }
+
+    /// `uuid`
+    pub fn uuid(&self, root: &Root) -> Option<Uuid> {
+        self.attribute(root, "uuid")?.parse().ok().filter(|uuid: &Uuid| !uuid.is_nil())
+    }
+
+    /// `nguid`
+    pub fn nguid(&self, root: &Root) -> Option<Uuid> {
+        self.attribute(root, "nguid")?.parse().ok().filter(|nguid: &Uuid| !nguid.is_nil())
+    }
+
+    /// `nsid`
+    pub fn nsid(&self, root: &Root) -> Option<u32> {
+        self.attribute(root, "nsid")?.parse().ok()
+    }
+
+    pub fn is(&self, root: &Root, identity: &Identity) -> bool {
+        match identity {
+            Identity::Uuid(uuid) => self.uuid(root) == Some(*uuid),
+            Identity::Nguid(nguid) => self.nguid(root) == Some(*nguid),
+            Identity::Nsid(nsid) => self.nsid(root) == Some(*nsid),
+        }
+    }
+
+    /// `ana_state`: whether the storage serves the namespace on this path.  Absent without ANA.
+    pub fn is_accessible(&self, root: &Root) -> bool {
+        self.attribute(root, "ana_state").is_none_or(|state| matches!(state.as_str(), "optimized" | "non-optimized"))
+    }
+}
+
+/// `nvme0c3n1` and `nvme0n1` are both `nvme0n1`.
+pub fn device_of(name: &str) -> Option<DeviceName> {
+    let (subsystem, rest) = digits(name.strip_prefix("nvme")?)?;
+    let rest = match rest.strip_prefix('c') {
+        Some(rest) => digits(rest)?.1,
+        None => rest,
+    };
+    let (namespace, rest) = digits(rest.strip_prefix('n')?)?;
+    if rest.is_empty() { format!("nvme{subsystem}n{namespace}").parse().ok() } else { None }
+}
+
+fn digits(text: &str) -> Option<(&str, &str)> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    (end > 0).then(|| text.split_at(end))
+}

@@ -1,0 +1,30 @@
+"""Eight volumes of one subsystem attach at once, from two processes, and detach at once: one controller for each portal."""
+
+LEDGER = ('NV-11', 'NV-12', 'NV-19')
+MODES = ('nova',)
+SECONDS = 60
+COUNT = 8
+UPSTREAM_FAILS = 'detaches at once leave controllers'
+
+
+def run(lab):
+    subsystem = lab.nvmet.create(portals=2, namespaces=COUNT)
+    callers = [lab.caller(), lab.caller()]
+    pairs = [(callers[nsid % 2].connector('NVME', use_multipath=True), nsid) for nsid in subsystem.namespaces]
+    started = [(connector, nsid, connector.start('connect_volume', subsystem.properties(nsid))) for connector, nsid in pairs]
+    answers = {nsid: pending.wait(300).value for _, nsid, pending in started}
+    for nsid, info in answers.items():
+        lab.equal(f'volume {nsid}: identity', lab.host.nvme_uuid(info['path']), subsystem.namespaces[nsid].uuid)
+    lab.equal('a controller per portal', lab.host.nvme_portals(subsystem.nqn), subsystem.addresses)
+    # The storage unmaps a volume when its detach has returned.
+    half = [nsid for nsid in answers if nsid <= COUNT // 2]
+    for nsids in (half, [nsid for nsid in answers if nsid not in half]):
+        ended = [connector.start('disconnect_volume', subsystem.properties(nsid), answers[nsid])
+                 for connector, nsid in pairs if nsid in nsids]
+        for pending in ended:
+            pending.wait(300)
+        for nsid in nsids:
+            subsystem.namespaces[nsid].unmap()
+    last = callers[0].connector('NVME', use_multipath=True)
+    last.disconnect_volume(subsystem.properties(COUNT), None)
+    lab.equal('no controller after the last detach', lab.host.nvme_controllers(), {})
