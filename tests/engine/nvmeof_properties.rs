@@ -122,6 +122,16 @@ proptest! {
     fn any_answer_of_a_controller_is_read(answer in proptest::collection::vec(any::<u8>(), 0..300)) {
         let _ = (nvme_identify::identities(&answer), nvme_identify::nguid(&answer), nvme_identify::size(&answer));
     }
+}
+
+/// Nested values take longer to make than to read.
+fn fewer() -> ProptestConfig {
+    let config = config();
+    ProptestConfig { cases: config.cases.div_ceil(20), ..config }
+}
+
+proptest! {
+    #![proptest_config(fewer())]
 
     #[test]
     fn any_output_of_nvme_is_read(text in any_text(), value in any_value()) {
