@@ -18,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 TOOLS := bindep==2.14.0 maturin==1.16.0 reno==4.1.0 setuptools==80.9.0 tox==4.67.15
 
 # Cheap and telling first.  The lab boots virtual machines and comes last.
-QUICK := lint,tidy,engine
+QUICK := lint,tidy,docs,engine
 PACKAGE := stubs,py3,contract,packaging,boundary
 
 .PHONY: help  ## these lines
@@ -87,6 +87,10 @@ bench-lab: setup
 .PHONY: format  ## rewrite the Rust source as `make lint` wants it
 format:
 	cargo fmt
+
+.PHONY: docs  ## the documentation as pages, in target/docs; broken links are errors
+docs: setup
+	$(TOX) -e docs
 
 .PHONY: notes  ## the release notes, as operators read them
 notes: setup
