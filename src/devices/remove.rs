@@ -28,8 +28,6 @@ const FLUSH: Duration = Duration::from_secs(300);
 const FLUSH_FORCED: Duration = Duration::from_secs(10);
 /// The kernel may need half a minute to let go of a disk whose path just failed.
 const DISK_GONE: Duration = Duration::from_secs(35);
-/// udev takes its links away after the disk.
-const LINKS_GONE: Duration = Duration::from_secs(5);
 const MULTIPATHD_FORGETS: Duration = Duration::from_secs(7);
 
 /// What the caller did its I/O on.
@@ -87,6 +85,11 @@ pub struct Gone<'a> {
 }
 
 impl Gone<'_> {
+    /// The disks and the map over them.
+    fn devices(&self) -> Vec<DeviceName> {
+        self.disks.iter().chain(self.map.as_ref().map(|map| &map.device)).cloned().collect()
+    }
+
     /// Whether the rest of the map can only go after the sessions.
     pub fn needs_sessions_gone(&self) -> bool {
         self.map_left
@@ -127,8 +130,6 @@ pub fn settle(host: &Host, gone: &Gone<'_>) {
     if gone.disks.is_empty() {
         return;
     }
-    let mut devices = gone.disks.to_vec();
-    devices.extend(gone.map.iter().filter(|_| !gone.map_left).map(|map| map.device.clone()));
     fan_out::both(
         || {
             if let (Some(identity), true) = (&gone.identity, gone.is_forgotten_early(host)) {
@@ -136,7 +137,7 @@ pub fn settle(host: &Host, gone: &Gone<'_>) {
             }
         },
         || {
-            remove_links(host, &devices, gone.identity.as_ref());
+            remove_links(host, gone);
             if let Err(error) = multipath::wait_until_forgotten(host, gone.disks, MULTIPATHD_FORGETS) {
                 debug!(target: DEVICES, "multipathd: {}", error.describe());
             }
@@ -156,8 +157,9 @@ pub fn finish(host: &Host, gone: &Gone<'_>) -> Result<()> {
     if let (Some(map), true) = (&gone.map, gone.map_left) {
         disable_queueing(host, map);
         try_remove_map(host, map, MAP_IN_USE_FORCED)?;
-        remove_links(host, std::slice::from_ref(&map.device), gone.identity.as_ref());
     }
+    // Once more: udev may have been at work on an older event of the disks.
+    remove_links(host, gone);
     // A map may have formed, or been about to, after the last look, and what was forgotten early may be known again:
     // the last word is said when multipathd has no path any more.
     if let Some(identity) = &gone.identity
@@ -343,16 +345,14 @@ fn delete_disks(host: &Host, disks: &[DeviceName], collected: &mut Collected) ->
     if gone { Ok(()) } else { collected.check(Err::<(), _>(Error::PathsNotRemoved { paths: left() })).map(drop) }
 }
 
-/// Waits for udev to remove its links to devices that are gone, and removes what it leaves: the next device of the
-/// same name would inherit the identity.
-fn remove_links(host: &Host, devices: &[DeviceName], identity: Option<&Wwid>) {
-    let stale = || stale_links(host, devices, identity);
-    let clean = wait::until_true(Instant::now() + LINKS_GONE, || stale().is_empty());
-    if clean || !host.runner.is_direct() {
+/// Removes udev's links to devices that are gone: the next device of the same name would inherit the identity.  udev
+/// does so itself, but a busy one only after many seconds; it does not mind who was first.
+fn remove_links(host: &Host, gone: &Gone<'_>) {
+    if !host.runner.is_direct() {
         return;
     }
-    for link in stale() {
-        debug!(target: DEVICES, "udev left {}, removing it", link.display());
+    for link in stale_links(host, &gone.devices(), gone.identity.as_ref()) {
+        debug!(target: DEVICES, "removing {}", link.display());
         if let Err(error) = files::remove(&host.root, &link) {
             debug!(target: DEVICES, "{}", error.describe());
         }

@@ -10,14 +10,15 @@ TIMEOUT = 3600
 import threading
 import time
 
-from guest import floor
+from guest import command, floor
 
-ROUNDS = 6
+ROUNDS = 5
 GRACE = 2
 
 
 def run(lab):
     {'single': single, 'multipath': multipath, 'eight': eight, 'dead': dead}[lab.variant](lab)
+    forget(lab)
 
 
 def connectors(lab, use_multipath, **conf):
@@ -28,10 +29,17 @@ def connectors(lab, use_multipath, **conf):
     return found
 
 
-def settled(lab):
-    """udev and multipathd have nothing left to do."""
-    lab.poll.became_true(lambda: not lab.host.scsi_devices() and not lab.host.sessions(), 60)
-    time.sleep(1.5)
+def calm(lab):
+    """udev has nothing left to do: a volume is detached long after its attach, when all its paths are up."""
+    for _ in range(2):
+        command.run('udevadm', 'settle', '--timeout=120', check=False, seconds=150)
+        time.sleep(1)
+
+
+def forget(lab):
+    """Upstream never takes a volume out of multipath's wwids file."""
+    for wwid in lab.host.wwids():
+        command.run('multipath', '-w', wwid, check=False)
 
 
 def attach_and_detach(lab, who, operation, connector, properties, count):
@@ -41,12 +49,12 @@ def attach_and_detach(lab, who, operation, connector, properties, count):
     pending = [made.start('connect_volume', each) for made, each in pairs]
     answers = [call.wait(900) for call in pending]
     lab.measured(f'{operation} connect|{who}', max(time.monotonic() - started, 0) if count > 1 else answers[0].seconds)
-    lab.poll.became_true(lambda: False, 2)
+    calm(lab)
     started = time.monotonic()
     pending = [made.start('disconnect_volume', each, answer.value) for (made, each), answer in zip(pairs, answers)]
     ended = [call.wait(900) for call in pending]
     lab.measured(f'{operation} disconnect|{who}', time.monotonic() - started if count > 1 else ended[0].seconds)
-    settled(lab)
+    calm(lab)
 
 
 def floor_rounds(lab, operation, target, luns, use_multipath, portals):
@@ -61,12 +69,12 @@ def floor_rounds(lab, operation, target, luns, use_multipath, portals):
             least.wait_for_map(disks[lun])
     _at_once(one, luns)
     lab.measured(f'{operation} connect|floor', time.monotonic() - started)
-    time.sleep(2)
+    calm(lab)
     started = time.monotonic()
     _at_once(lambda lun: least.remove(disks[lun], use_multipath), luns)
     least.log_out()
     lab.measured(f'{operation} disconnect|floor', time.monotonic() - started)
-    settled(lab)
+    calm(lab)
 
 
 def _at_once(work, items):
@@ -118,7 +126,7 @@ def dead(lab):
             lab.measured(f'neighbour during that connect|{package}', two.seconds)
             make().disconnect_volume(neighbour, two.value)
             make().disconnect_volume(properties, one.value)
-            settled(lab)
+            calm(lab)
             if package == 'ours':
                 attach_and_detach(lab, package, '1 of 4 portals dead, again', make, [properties], 1)
             target.restore(target.portals[2])
