@@ -39,6 +39,12 @@ pub enum Error {
     #[error("Volume device not found at {device}. The session ended while its disk was awaited")]
     SessionLost { device: String },
 
+    #[error("We are unable to locate any Fibre Channel devices.")]
+    NoFibreChannelHosts,
+
+    #[error("Unable to find a Fibre Channel volume device. {reason}")]
+    FibreChannelDeviceNotFound { reason: String },
+
     #[error("Could not find any paths for the volume. {reason}")]
     PathsNotFound { reason: String },
 

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 pub const ISCSI: &str = "os_brick.engine.iscsi";
 /// Logger of everything NVMe-oF.
 pub const NVMEOF: &str = "os_brick.engine.nvmeof";
+/// Logger of everything Fibre Channel.
+pub const FIBRE_CHANNEL: &str = "os_brick.engine.fibre_channel";
 /// Logger of device discovery, multipath and removal.
 pub const DEVICES: &str = "os_brick.engine.devices";
 /// Logger of programs run and files written.

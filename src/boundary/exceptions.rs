@@ -15,6 +15,8 @@ fn class(error: &Error) -> (&'static str, &'static str) {
         Error::PortalNotFound { .. } => (OURS, "TargetPortalNotFound"),
         Error::PortalsNotFound { .. } => (OURS, "TargetPortalsNotFound"),
         Error::DeviceNotFound { .. } | Error::SessionLost { .. } => (OURS, "VolumeDeviceNotFound"),
+        Error::NoFibreChannelHosts => (OURS, "NoFibreChannelHostsFound"),
+        Error::FibreChannelDeviceNotFound { .. } => (OURS, "NoFibreChannelVolumeDeviceFound"),
         Error::PathsNotFound { .. } => (OURS, "VolumePathsNotFound"),
         Error::PathsNotRemoved { .. } => (OURS, "VolumePathNotRemoved"),
         Error::MultipathUnavailable { .. }

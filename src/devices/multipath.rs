@@ -12,6 +12,8 @@ use crate::host::{Host, wait};
 use crate::identifiers::{DeviceName, Wwid};
 use crate::log::DEVICES;
 
+/// One second, two, four, eight: as patient as upstream.
+const READ_ONLY_RELOADS: u32 = 4;
 /// Values of `find_multipaths` with which one path is enough for a map.
 const GREEDY: [&str; 3] = ["no", "off", "greedy"];
 
@@ -90,6 +92,22 @@ pub fn is_usable(host: &Host, map: &Map) -> Result<bool> {
     let slaves = block::slaves(&host.root, &map.device);
     let paths = multipathd::paths(host)?;
     Ok(slaves.iter().any(|disk| paths.get(disk).is_some_and(multipathd::Path::is_usable)))
+}
+
+/// A map takes over that a path is read-only, and keeps it when the array no longer says so: has multipathd read its
+/// maps again, at most `READ_ONLY_RELOADS` times.  False when it stays read-only.
+pub fn make_writable(host: &Host, map: &Map) -> bool {
+    for reload in 0..READ_ONLY_RELOADS {
+        if !block::is_read_only(&host.root, &map.device) {
+            return true;
+        }
+        if let Err(error) = multipath::reload(host) {
+            debug!(target: DEVICES, "multipath -r: {}", error.describe());
+        }
+        let pause = Duration::from_secs(1 << reload);
+        wait::until_true(Instant::now() + pause, || !block::is_read_only(&host.root, &map.device));
+    }
+    !block::is_read_only(&host.root, &map.device)
 }
 
 /// Whether the host can do multipath at all.

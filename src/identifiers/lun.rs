@@ -55,13 +55,20 @@ impl Lun {
         self.0
     }
 
+    /// The LUN of a zfcp unit, whose numbers are given with the first two bytes of the address in front: beyond
+    /// 16 bits `0x40100011` is the address `0x4010001100000000`.
+    pub fn of_zfcp(self) -> Lun {
+        if self.0 <= 0xffff { self } else { Lun(((self.0 & 0xffff) << 16) | ((self.0 >> 16) & 0xffff)) }
+    }
+
+    /// The 64-bit address of a LUN of up to 32 bits, as udev and zfcp print it.
+    pub fn address(self) -> String {
+        format!("0x{:04x}{:04x}00000000", self.0 & 0xffff, (self.0 >> 16) & 0xffff)
+    }
+
     /// The form in `/dev/disk/by-path` names: decimal below 256, else the hexadecimal udev prints.
     pub fn by_path(self) -> String {
-        if self.0 < 256 {
-            self.0.to_string()
-        } else {
-            format!("0x{:04x}{:04x}00000000", self.0 & 0xffff, (self.0 >> 16) & 0xffff)
-        }
+        if self.0 < 256 { self.0.to_string() } else { self.address() }
     }
 }
 

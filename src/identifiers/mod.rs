@@ -12,6 +12,7 @@ mod portal;
 mod secret;
 mod uuid;
 mod wwid;
+mod wwpn;
 
 pub use device_name::DeviceName;
 pub use fabric_portal::{Fabric, FabricPortal};
@@ -23,3 +24,4 @@ pub use portal::Portal;
 pub use secret::Secret;
 pub use uuid::Uuid;
 pub use wwid::{Wwid, scsi_id};
+pub use wwpn::Wwpn;

@@ -1,7 +1,9 @@
 //! Decisions per protocol.  No transport uses another.
 
+pub mod fibre_channel;
 pub mod iscsi;
 pub mod locks;
 pub mod nvmeof;
 pub mod portals;
+pub mod properties;
 pub mod settings;

@@ -72,6 +72,10 @@ impl Runner for Machine {
         match path_text.split('/').collect::<Vec<_>>()[..] {
             ["", "sys", "class", "scsi_host", host, "scan"] => {
                 let host: u32 = host.trim_start_matches("host").parse().expect("a host has a number");
+                if state.fabric.hosts.contains_key(&host) {
+                    self.scan_fabric(&mut state, host, content);
+                    return Ok(());
+                }
                 let session = state.sessions.values().find(|session| session.host == host).cloned();
                 let session = session.expect("a host that is there has a session");
                 if matches!(trouble, Some(Trouble::SessionLost)) {
@@ -89,6 +93,11 @@ impl Runner for Machine {
             ["", "sys", "block", disk, "device", "rescan"] => self.rescan_disk(&mut state, disk),
             ["", "sys", "class", "nvme-fabrics", "ctl", controller, attribute] => {
                 self.nvme_write(&mut state, controller, attribute);
+            }
+            ["", "sys", "bus", "ccw", "drivers", "zfcp", adapter, ref rest @ ..] => {
+                if !self.zfcp_works(&mut state, adapter, rest, content) {
+                    return Err(refused("Invalid argument"));
+                }
             }
             _ => panic!("nobody writes to {path_text}"),
         }

@@ -11,12 +11,6 @@ fn session_directory(session: &Session) -> String {
     format!("{}/session{}", host_directory(session.host), session.sid)
 }
 
-/// `.../session1/target2:0:0/2:0:0:1`
-fn scsi_device(disk: &Disk) -> String {
-    let Disk { host, sid, lun, .. } = disk;
-    format!("{}/session{sid}/target{host}:0:0/{host}:0:0:{lun}", host_directory(*host))
-}
-
 fn map_directory(device: &str) -> String {
     format!("/sys/devices/virtual/block/{device}")
 }
@@ -36,7 +30,7 @@ fn disk_name(mut number: usize) -> String {
 
 impl Machine {
     /// A class device below its parent, with its link in `/sys/class`.
-    fn class_device(&self, parent: &str, class: &str, name: &str, attributes: &[(&str, &str)]) {
+    pub fn class_device(&self, parent: &str, class: &str, name: &str, attributes: &[(&str, &str)]) {
         let directory = format!("{parent}/{class}/{name}");
         for (attribute, value) in attributes {
             self.tree.write(&format!("{directory}/{attribute}"), format!("{value}\n"));
@@ -75,8 +69,12 @@ impl Machine {
         let Some(session) = state.sessions.get(&sid).cloned() else {
             return;
         };
-        let disks: Vec<String> =
-            state.disks.iter().filter(|(_, disk)| disk.sid == sid).map(|(name, _)| name.clone()).collect();
+        let disks: Vec<String> = state
+            .disks
+            .iter()
+            .filter(|(_, disk)| disk.sid == sid && disk.port.is_none())
+            .map(|(name, _)| name.clone())
+            .collect();
         for disk in disks {
             self.remove_disk(state, &disk);
         }
@@ -104,9 +102,17 @@ impl Machine {
         if state.disk_at(sid, lun).is_some() {
             return None;
         }
+        let host = session.host;
+        let hctl = format!("{host}:0:0:{lun}");
+        let directory = format!("{}/target{host}:0:0/{hctl}", session_directory(&session));
+        let by_path = Some(super::udev::by_path(&session, lun));
+        self.add_scsi_disk(state, Disk { sid, port: None, hctl, lun, directory, by_path, seen })
+    }
+
+    /// A SCSI device and its disk.
+    pub fn add_scsi_disk(&self, state: &mut State, disk: Disk) -> Option<String> {
         let name = (0..).map(disk_name).find(|name| !state.disks.contains_key(name))?;
-        let disk = Disk { sid, host: session.host, lun, seen };
-        let device = scsi_device(&disk);
+        let device = disk.directory.clone();
         let block = format!("{device}/block/{name}");
         self.tree.directory(&format!("{block}/holders"));
         for (attribute, value) in [("state", "running\n"), ("delete", ""), ("rescan", "")] {
@@ -114,8 +120,7 @@ impl Machine {
         }
         self.write_identity(&disk, &name);
         self.tree.link(&format!("{block}/device"), &device);
-        let hctl = format!("{}:0:0:{lun}", session.host);
-        self.tree.link(&format!("/sys/bus/scsi/devices/{hctl}"), &device);
+        self.tree.link(&format!("/sys/bus/scsi/devices/{}", disk.hctl), &device);
         self.tree.link(&format!("/sys/block/{name}"), &block);
         self.tree.link(&format!("/sys/class/block/{name}"), &block);
         self.tree.write(&format!("/dev/{name}"), vec![0; 8192]);
@@ -126,7 +131,7 @@ impl Machine {
 
     /// What the kernel read from the LUN: identity and size.
     fn write_identity(&self, disk: &Disk, name: &str) {
-        let device = scsi_device(disk);
+        let device = disk.directory.clone();
         let attribute = |attribute: &str, content: Option<Vec<u8>>| {
             let path = format!("{device}/{attribute}");
             match content {
@@ -144,9 +149,8 @@ impl Machine {
         let Some(disk) = state.disks.get(name).cloned() else {
             return;
         };
-        let iqn = state.sessions.get(&disk.sid).map(|session| session.iqn.clone()).unwrap_or_default();
         // A LUN that is mapped no more answers nothing, and the kernel keeps what it had.
-        let seen = state.storage.volume(&iqn, disk.lun).unwrap_or_else(|| disk.seen.clone());
+        let seen = state.volume_of(&disk).unwrap_or_else(|| disk.seen.clone());
         let disk = Disk { seen, ..disk };
         self.write_identity(&disk, name);
         state.disks.insert(name.to_owned(), disk);
@@ -163,12 +167,12 @@ impl Machine {
                 map.slaves.retain(|slave| slave != name);
             }
         }
-        let hctl = format!("{}:0:0:{}", disk.host, disk.lun);
-        self.tree.remove(&format!("/sys/bus/scsi/devices/{hctl}"));
+        self.tree.remove(&format!("/sys/bus/scsi/devices/{}", disk.hctl));
         self.tree.remove(&format!("/sys/block/{name}"));
         self.tree.remove(&format!("/sys/class/block/{name}"));
-        self.tree.remove(&scsi_device(&disk));
+        self.tree.remove(&disk.directory);
         self.tree.remove(&format!("/dev/{name}"));
+        self.fabric_loses_disk(state, &disk);
         self.udev_removes_disk(state, name, &disk);
     }
 

@@ -30,9 +30,17 @@ impl Session {
 /// A disk of the kernel.
 #[derive(Debug, Clone)]
 pub struct Disk {
+    /// The session of an iSCSI disk.
     pub sid: u32,
-    pub host: u32,
+    /// The port of the array a Fibre Channel disk is behind.
+    pub port: Option<String>,
+    /// `2:0:0:1`
+    pub hctl: String,
     pub lun: u64,
+    /// The SCSI device's directory.
+    pub directory: String,
+    /// The link udev makes by path.
+    pub by_path: Option<String>,
     /// What the kernel last read from the LUN.
     pub seen: Volume,
 }
@@ -145,6 +153,7 @@ pub struct State {
     pub logins: Vec<Login>,
     pub journal: Vec<String>,
     troubles: Vec<Expected>,
+    pub fabric: super::fabric::Fabric,
     pub next_session: u32,
     pub next_host: u32,
     /// What waits for the test to let it go on may.
@@ -178,6 +187,14 @@ impl State {
 
     pub fn disk_at(&self, sid: u32, lun: u64) -> Option<String> {
         self.disks.iter().find(|(_, disk)| disk.sid == sid && disk.lun == lun).map(|(name, _)| name.clone())
+    }
+
+    /// What a disk's LUN maps now.
+    pub fn volume_of(&self, disk: &Disk) -> Option<Volume> {
+        match &disk.port {
+            Some(port) => self.storage.fc_luns.get(&(port.clone(), disk.lun)).cloned(),
+            None => self.storage.volume(&self.sessions.get(&disk.sid)?.iqn, disk.lun),
+        }
     }
 
     pub fn map_over(&self, disk: &str) -> Option<String> {

@@ -5,6 +5,7 @@
 
 pub mod act;
 pub mod daemon;
+pub mod fabric;
 pub mod fake_host;
 pub mod iscsiadm;
 pub mod kernel;

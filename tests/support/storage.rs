@@ -136,6 +136,8 @@ impl Portal {
 pub struct Storage {
     pub portals: Vec<Portal>,
     pub targets: Vec<Target>,
+    /// What ports of Fibre Channel arrays show, by the kernel's number of the LUN.
+    pub fc_luns: BTreeMap<(String, u64), Volume>,
     /// What a discovery has to know, when the storage asks for it.
     pub discovery_chap: Option<(String, String)>,
 }

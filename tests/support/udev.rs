@@ -1,17 +1,16 @@
 //! What udev makes of the kernel's news: the links in `/dev/disk`, a little later.
 
-use super::machine::{Disk, Machine, State};
+use super::machine::{Disk, Machine, Session, State};
 
 /// udev's path_id: decimal below 256, else the hexadecimal of the 64-bit LUN.
-fn by_path_lun(lun: u64) -> String {
+pub fn by_path_lun(lun: u64) -> String {
     if lun < 256 { lun.to_string() } else { format!("0x{:04x}{:04x}00000000", lun & 0xffff, (lun >> 16) & 0xffff) }
 }
 
 /// `ip-10.0.0.1:3260-iscsi-IQN-lun-1`
-fn by_path(state: &State, disk: &Disk) -> Option<String> {
-    let session = state.sessions.get(&disk.sid)?;
-    let lun = by_path_lun(disk.lun);
-    Some(format!("/dev/disk/by-path/ip-{}:{}-iscsi-{}-lun-{lun}", session.address, session.port, session.iqn))
+pub fn by_path(session: &Session, lun: u64) -> String {
+    let lun = by_path_lun(lun);
+    format!("/dev/disk/by-path/ip-{}:{}-iscsi-{}-lun-{lun}", session.address, session.port, session.iqn)
 }
 
 /// `scsi-3600...` and `wwn-0x600...`
@@ -28,8 +27,8 @@ impl Machine {
                 return;
             };
             let node = format!("/dev/{name}");
-            if let Some(link) = by_path(state, &disk) {
-                machine.tree.link(&link, &node);
+            if let Some(link) = &disk.by_path {
+                machine.tree.link(link, &node);
             }
             if let Some(id) = &disk.seen.udev_id {
                 by_id(id)
@@ -42,7 +41,7 @@ impl Machine {
     }
 
     pub fn udev_removes_disk(&self, state: &mut State, name: &str, disk: &Disk) {
-        let link = by_path(state, disk);
+        let link = disk.by_path.clone();
         let name = name.to_owned();
         let links_go = state.manners.udev_removes_links;
         self.later(state.manners.udev_delay, move |machine, state| {

@@ -24,6 +24,11 @@ pub fn is_usable(host: &Host, map: &DeviceName) -> Result<bool> {
     Ok(output.code == Some(0))
 }
 
+/// `multipath -r`: all maps are read again; 1 and 21 are what it says when some could not.
+pub fn reload(host: &Host) -> Result<()> {
+    host.runner.run(&Command::new("multipath", ["-r"]).accept(&[0, 1, 21])).map(drop)
+}
+
 /// `multipath -f NAME`
 pub fn flush(host: &Host, name: &str, timeout: Duration) -> Result<()> {
     host.runner.run(&Command::new("multipath", ["-f", name]).within(timeout)).map(drop)

@@ -13,6 +13,11 @@ pub fn size(root: &Root, name: &DeviceName) -> Option<u64> {
     Some(sectors * SECTOR)
 }
 
+/// `/sys/block/NAME/ro`
+pub fn is_read_only(root: &Root, name: &DeviceName) -> bool {
+    attribute::text(&root.path(format!("/sys/block/{name}/ro"))).as_deref() == Some("1")
+}
+
 /// `/sys/block/NAME/holders`: what is built on the device.
 pub fn holders(root: &Root, name: &DeviceName) -> Vec<DeviceName> {
     device_names(root, &format!("/sys/block/{name}/holders"))

@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 
 use crate::host::attribute;
 use crate::host::root::Root;
+use crate::host::view::device_mapper::Map;
+use crate::host::view::fc_host::FcHost;
 use crate::host::view::iscsi_session::Session;
-use crate::identifiers::{DeviceName, Iqn, Lun, Portal, Wwid};
+use crate::identifiers::{DeviceName, Iqn, Lun, Portal, Wwid, Wwpn};
 
 pub const BY_PATH: &str = "/dev/disk/by-path";
 pub const BY_ID: &str = "/dev/disk/by-id";
@@ -35,6 +37,44 @@ pub fn iscsi(root: &Root, portal: &Portal, iqn: &Iqn, lun: Lun, on_adapter: bool
 pub fn of_session(root: &Root, session: &Session, lun: Lun) -> Option<PathBuf> {
     let iqn: Iqn = session.target_name.parse().ok()?;
     iscsi(root, session.portal.as_ref()?, &iqn, lun, true).into_iter().next()
+}
+
+/// The names udev's `path_id` may give a LUN behind a port of this host; `lun` as the kernel numbers it.
+pub fn fibre_channel_names(host: &FcHost, wwpn: Wwpn, lun: Lun) -> Vec<String> {
+    let tail = format!("fc-{}-lun-{}", wwpn.prefixed(), lun.by_path());
+    let Some(adapter) = host.adapter() else {
+        return vec![tail];
+    };
+    if host.ccw_device().is_some() {
+        return vec![
+            format!("ccw-{adapter}-{tail}"),
+            // Before systemd 229, and RHEL up to 7: the unit's address.
+            format!("ccw-{adapter}-zfcp-{}:{}", wwpn.prefixed(), lun.address()),
+            format!("ccw-{adapter}-fc-{}-lun-{}", wwpn.prefixed(), lun.address()),
+        ];
+    }
+    let platform = host.platform().map_or_else(String::new, |platform| format!("{platform}-"));
+    // The virtual adapters of POWER stand on no bus path_id knows.
+    vec![format!("{platform}pci-{adapter}-{tail}"), format!("pci-{adapter}-{tail}"), tail]
+}
+
+/// The by-path link of a Fibre Channel disk.
+pub fn of_fibre_channel(root: &Root, host: &FcHost, wwpn: Wwpn, lun: Lun, disk: &DeviceName) -> Option<PathBuf> {
+    let leads_there = |link: &PathBuf| leads_to(root, link).as_ref() == Some(disk);
+    let named = fibre_channel_names(host, wwpn, lun).into_iter().map(|name| Path::new(BY_PATH).join(name));
+    named.into_iter().find(leads_there).or_else(|| {
+        // An adapter on yet another bus: the end of the name is the same.
+        let tail = format!("fc-{}-lun-{}", wwpn.prefixed(), lun.by_path());
+        let mut names = attribute::names(&root.path(BY_PATH)).into_iter().filter(|name| name.ends_with(&tail));
+        names.find_map(|name| Some(Path::new(BY_PATH).join(name)).filter(leads_there))
+    })
+}
+
+/// The link by-id has for a multipath map under its identity, and the one device-mapper has under its name.
+pub fn of_map(root: &Root, map: &Map) -> Option<PathBuf> {
+    let by_identity = Path::new(BY_ID).join(format!("dm-uuid-mpath-{}", map.wwid));
+    let by_name = Path::new("/dev/mapper").join(&map.name);
+    [by_identity, by_name].into_iter().find(|link| leads_to(root, link).as_ref() == Some(&map.device))
 }
 
 /// udev's links in by-id that lead to one of the devices, dangling ones counted, each with its device.  The links of

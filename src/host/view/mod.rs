@@ -2,6 +2,9 @@
 
 pub mod block;
 pub mod device_mapper;
+pub mod fc_host;
+pub mod fc_remote_port;
+pub mod fc_transport;
 pub mod iscsi_session;
 pub mod links;
 pub mod md;
@@ -11,3 +14,4 @@ pub mod nvme_core;
 pub mod nvme_identify;
 pub mod nvme_namespace;
 pub mod scsi;
+pub mod zfcp;

@@ -16,6 +16,11 @@ pub fn hctl(root: &Root, disk: &DeviceName) -> Option<Hctl> {
     link.file_name()?.to_str()?.parse().ok()
 }
 
+/// `/sys/bus/scsi/devices/H:C:T:L/block`: the disk at an address, once it has a name.
+pub fn disk_at(root: &Root, hctl: &Hctl) -> Option<DeviceName> {
+    attribute::names(&root.path(format!("/sys/bus/scsi/devices/{hctl}/block"))).first()?.parse().ok()
+}
+
 /// `/sys/block/sdX/device/state`: `running`, `blocked`, `offline`, `transport-offline` ...
 pub fn state(root: &Root, disk: &DeviceName) -> Option<String> {
     attribute::text(&root.path(device(disk).join("state")))

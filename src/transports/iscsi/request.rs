@@ -1,11 +1,10 @@
 //! The connection properties of an iSCSI volume, read once and valid by construction.
 
-use std::str::FromStr;
-
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 use crate::identifiers::{AddressingMode, Iqn, Lun, Portal, Secret};
+use crate::transports::properties::{addressing_mode, expected_wwn, list, lun, optional_text, renamed, text};
 
 /// One path of a volume.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -47,10 +46,7 @@ pub struct Request {
 
 impl Request {
     pub fn read(properties: &Map<String, Value>) -> Result<Request> {
-        let mode = match optional_text(properties, "addressing_mode")? {
-            Some(mode) if !mode.is_empty() => AddressingMode::from_str(&mode)?,
-            _ => AddressingMode::default(),
-        };
+        let mode = addressing_mode(properties)?;
         let named = named_target(properties, mode)?;
         let listed = listed_targets(properties, mode)?;
         let lists_all_paths = listed.is_some();
@@ -133,51 +129,6 @@ fn listed_targets(properties: &Map<String, Value>, mode: AddressingMode) -> Resu
     targets.collect::<Result<Vec<_>>>().map(Some)
 }
 
-/// An identifier's error under the name of the list it stood in.
-fn renamed(error: Error, field: &str) -> Error {
-    match error {
-        Error::InvalidRequest { value, reason, .. } => Error::InvalidRequest { field: field.to_owned(), value, reason },
-        other => other,
-    }
-}
-
-/// A list that is there; an empty one is an error, None and an absent one are not.
-fn list<'a>(properties: &'a Map<String, Value>, key: &str) -> Result<Option<&'a Vec<Value>>> {
-    match properties.get(key) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::Array(values)) if !values.is_empty() => Ok(Some(values)),
-        Some(other) => Err(Error::invalid(key, other, "a list with at least one entry is needed")),
-    }
-}
-
-fn text<'a>(key: &str, value: &'a Value) -> Result<&'a str> {
-    match value {
-        Value::String(text) if !text.is_empty() => Ok(text),
-        other => Err(Error::invalid(key, other, "a string that is not empty is needed")),
-    }
-}
-
-fn optional_text(properties: &Map<String, Value>, key: &str) -> Result<Option<String>> {
-    match properties.get(key) {
-        None | Some(Value::Null) => Ok(None),
-        // Cinder drivers leave the addressing mode empty when they mean none.
-        Some(Value::String(empty)) if empty.is_empty() && key == "addressing_mode" => Ok(None),
-        Some(value) => text(key, value).map(|text| Some(text.to_owned())),
-    }
-}
-
-/// No kernel or array numbers LUNs beyond 32 bits, and `by-path` names could not show them.
-fn lun(key: &str, value: &Value) -> Result<u64> {
-    let number = match value {
-        Value::Number(number) => number.as_u64(),
-        Value::String(text) if !text.is_empty() && text.chars().all(|c| c.is_ascii_digit()) => text.parse().ok(),
-        _ => None,
-    };
-    number
-        .filter(|number| *number <= u64::from(u32::MAX))
-        .ok_or_else(|| Error::invalid(key, value, "a LUN is a number from 0 to 4294967295"))
-}
-
 fn credentials(properties: &Map<String, Value>, prefix: &str) -> Result<Option<Credentials>> {
     let key = |name: &str| format!("{prefix}auth_{name}");
     let method = match properties.get(&key("method")) {
@@ -210,15 +161,4 @@ fn storable(key: &str, value: Option<&Value>, secret: bool) -> Result<String> {
         }
         other => Err(Error::invalid(key, shown(other), "a string that is not empty is needed for authentication")),
     }
-}
-
-fn expected_wwn(properties: &Map<String, Value>) -> Result<Option<String>> {
-    for key in ["wwn", "scsi_wwn"] {
-        match properties.get(key) {
-            None | Some(Value::Null) => {}
-            Some(Value::String(wwn)) if wwn.is_empty() => {}
-            Some(value) => return text(key, value).map(|wwn| Some(wwn.to_owned())),
-        }
-    }
-    Ok(None)
 }

@@ -1,0 +1,30 @@
+//! `/sys/class/fc_transport` (kernel: drivers/scsi/scsi_transport_fc.c): the SCSI targets behind remote ports.
+
+use crate::host::attribute;
+use crate::host::root::Root;
+use crate::identifiers::Wwpn;
+
+const TARGETS: &str = "/sys/class/fc_transport";
+
+/// `targetH:C:T`, which is there once a device of it was seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    pub host: u32,
+    pub channel: u32,
+    pub id: u32,
+    /// `targetH:C:T/port_name`
+    pub port_name: Wwpn,
+}
+
+/// All targets, by name; one that cannot be read is left out.
+pub fn all(root: &Root) -> Vec<Target> {
+    attribute::names(&root.path(TARGETS)).iter().filter_map(|name| read(root, name)).collect()
+}
+
+fn read(root: &Root, name: &str) -> Option<Target> {
+    let mut numbers = name.strip_prefix("target")?.split(':');
+    let mut next = || numbers.next()?.parse().ok();
+    let (host, channel, id) = (next()?, next()?, next()?);
+    let port_name = attribute::text(&root.path(TARGETS).join(name).join("port_name"))?.parse().ok()?;
+    Some(Target { host, channel, id, port_name })
+}
