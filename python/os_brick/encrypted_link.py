@@ -6,6 +6,7 @@ encrypted volume is handed out under a link of its own, whose name holds the rea
 `/dev/dm-0` becomes `/dev/disk/by-id/os-brick+dev+dm-0`.
 """
 
+import glob
 import os
 import re
 from typing import Any
@@ -39,6 +40,12 @@ def is_link_path(path: Any) -> bool:
     if not isinstance(path, str) or not path.startswith(PREFIX + '+'):
         return False
     return '/' not in path[len(PREFIX):] and '\0' not in path
+
+
+def existing() -> list[str]:
+    """Return the paths of all such links on this host, sorted."""
+    paths = sorted(glob.glob(PREFIX + '+*'))
+    return [path for path in paths if is_link_path(path)]
 
 
 def target_of(device_path: str) -> str:

@@ -3,9 +3,11 @@
 mod convert;
 mod exceptions;
 mod execute;
+mod fibre_channel;
 mod gate;
 mod iscsi;
 mod nvmeof;
+mod operation;
 mod scsi;
 mod test_support;
 
@@ -16,6 +18,8 @@ use pyo3::prelude::*;
 mod engine {
     use super::*;
 
+    #[pymodule_export]
+    use super::fibre_channel::fibre_channel;
     #[pymodule_export]
     use super::iscsi::iscsi;
     #[pymodule_export]
@@ -28,6 +32,7 @@ mod engine {
     /// Tells paths that join late to stop: the process is about to end.
     #[pyfunction]
     fn stop_background() {
+        crate::transports::fibre_channel::stop_background();
         crate::transports::iscsi::stop_background();
         crate::transports::nvmeof::stop_background();
     }
@@ -40,7 +45,7 @@ mod engine {
         gate::log_panics();
         // So that `import os_brick._engine.iscsi` finds what `from os_brick._engine import iscsi` does.
         let modules = py.import("sys")?.getattr("modules")?;
-        for name in ["iscsi", "nvmeof", "scsi", "test_support"] {
+        for name in ["fibre_channel", "iscsi", "nvmeof", "scsi", "test_support"] {
             modules.set_item(format!("os_brick._engine.{name}"), module.getattr(name)?)?;
         }
         py.import("atexit")?.call_method1("register", (module.getattr("stop_background")?,))?;

@@ -23,6 +23,8 @@ HERE = Path(__file__).resolve().parent
 BOOT_SECONDS = 120
 PR_SET_PDEATHSIG = 1
 CHUNK = 1 << 18
+#: The cards of the Fibre Channel fabrics, two on a hub; guest/fcoe.py knows them by these addresses.
+FABRICS = (('52:54:00:fc:00:01', '52:54:00:fc:00:02'), ('52:54:00:fc:00:03', '52:54:00:fc:00:04'))
 
 
 class BootError(Exception):
@@ -65,11 +67,16 @@ class Machine:
     def _command(self, built, memory_mb, cpus):
         append = ('console=ttyS0 quiet panic=-1 root=/dev/vda rw init=/opt/lab/stub-init mitigations=off '
                   'net.ifnames=0 printk.time=1')
+        fabrics = []
+        for number, mac in enumerate(mac for cards in FABRICS for mac in cards):
+            fabrics += ['-netdev', f'hubport,id=fc{number},hubid={number // 2}',
+                        '-device', f'e1000,netdev=fc{number},mac={mac}']
         return ['qemu-system-x86_64', '-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', str(cpus),
                 '-m', str(memory_mb), '-nographic', '-no-reboot', '-nic', 'none',
                 '-kernel', str(built / 'vmlinuz'), '-initrd', str(built / 'initrd'), '-append', append,
                 '-drive', f'file={built / "disk.img"},if=virtio,format=raw,snapshot=on',
                 '-drive', f'file={self.code},if=virtio,format=raw,readonly=on',
+                *fabrics,
                 '-device', 'virtio-serial-pci', '-device', 'virtserialport,chardev=wire,name=lab',
                 '-chardev', f'socket,id=wire,path={self.wire_path},server=on,wait=off']
 

@@ -116,6 +116,7 @@ impl Machine {
                 self.write_wwids(&left);
                 (0, format!("wwid '{wwid}' removed\n"))
             }
+            ["-r"] => (0, String::new()),
             ["-C", name] => {
                 let usable = state.manners.paths_ready && state.map_named(name).is_some();
                 (i32::from(!usable), String::new())

@@ -32,6 +32,8 @@ const TURN: Duration = Duration::from_secs(10);
 const UDEV: Duration = Duration::from_secs(10);
 /// How long one disk has to be read.
 const READ: Duration = Duration::from_secs(5);
+/// Its node may come a moment after it, and its path may come back.
+const READ_AGAIN: Duration = Duration::from_millis(250);
 
 /// What an attach came to.
 pub struct Outcome {
@@ -57,6 +59,8 @@ pub struct Coordinator<'a> {
     scanned: HashSet<Scan>,
     watch: MapWatch,
     first_disk: Option<Instant>,
+    /// When a disk was found last.
+    news: Instant,
 }
 
 impl<'a> Coordinator<'a> {
@@ -77,6 +81,7 @@ impl<'a> Coordinator<'a> {
             scanned: HashSet::new(),
             watch: MapWatch::default(),
             first_disk: None,
+            news: now,
         }
     }
 
@@ -92,6 +97,7 @@ impl<'a> Coordinator<'a> {
                     phases.end("first disk");
                     Instant::now()
                 });
+                self.news = Instant::now();
                 pace.reset();
             }
             let enough =
@@ -203,11 +209,11 @@ impl<'a> Coordinator<'a> {
         let direct = self.context.host.runner.is_direct();
         for index in 0..self.found.len() {
             let disk = self.found[index].disk.clone();
-            let again = self.read.get(&disk).is_none_or(|(at, outcome)| outcome.is_err() && at.elapsed() > READ / 5);
+            let again = self.read.get(&disk).is_none_or(|(at, outcome)| outcome.is_err() && at.elapsed() > READ_AGAIN);
             if again {
                 let outcome = if direct { self.read_disk(&disk) } else { Ok(()) };
                 if let Err(error) = &outcome {
-                    warn!(target: FIBRE_CHANNEL, "{disk} cannot be read: {}", error.describe());
+                    debug!(target: FIBRE_CHANNEL, "{disk} cannot be read: {}", error.describe());
                 }
                 self.read.insert(disk.clone(), (Instant::now(), outcome));
             }
@@ -262,7 +268,8 @@ impl<'a> Coordinator<'a> {
     fn check_patience(&mut self) -> Result<()> {
         let usable = self.found.iter().any(|path| self.read.get(&path.disk).is_none_or(|(_, outcome)| outcome.is_ok()));
         let hopeful = self.scanned.iter().any(|scan| self.scans.is_hopeful(scan)) || !self.is_everything_named();
-        if usable || hopeful || self.attempt_began.elapsed() < ATTEMPT {
+        let young = self.attempt_began.elapsed() < ATTEMPT || self.news.elapsed() < ATTEMPT;
+        if usable || hopeful || young {
             return Ok(());
         }
         if self.attempt >= self.context.settings.device_scan_attempts {

@@ -81,7 +81,8 @@ pub fn after_scans(mut operation: Operation, scans: Arc<Scans>, work: impl FnOnc
 /// The attach has returned: what is still on its way joins, and ports that are away are looked for.
 pub fn go_on(context: &Context, operation: Operation, volume: Volume, scans: Arc<Scans>) {
     let (context, known) = (context.clone(), volume.disks.iter().cloned().collect::<HashSet<_>>());
-    if scans.in_flight() {
+    let missing = missing(&context).iter().any(|route| scans.is_hopeful(&Scan::of(route)));
+    if scans.in_flight() || missing {
         after_scans(operation, scans, move || {
             settle(&context, &volume, &known);
             search(context, volume);

@@ -117,15 +117,21 @@ impl Scans {
         }
     }
 
-    /// Waits until none is on its way; false when one still is.
+    /// Whether one may still bring a disk, however late.
+    fn is_anything_expected(&self) -> bool {
+        let recent = |state: &State| state.done.is_none_or(|done| done.elapsed() < DISK);
+        self.states.lock().is_ok_and(|states| states.values().any(recent))
+    }
+
+    /// Waits until none can bring a disk any more; false when one still can.
     pub fn wait_until_done(&self, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
-        while self.in_flight() {
+        while self.is_anything_expected() {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return false;
             }
-            self.wait_for_news(left.min(Duration::from_millis(250)));
+            self.wait_for_news(left.min(DISK / 5));
         }
         true
     }

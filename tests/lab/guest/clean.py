@@ -8,7 +8,7 @@ from pathlib import Path
 import shutil
 import signal
 
-from guest import command, daemons, host, loop_disks, multipath_conf, network, nfs, nvmet, poll, targets
+from guest import command, daemons, fcoe, host, loop_disks, multipath_conf, network, nfs, nvmet, poll, targets
 
 
 def force():
@@ -22,6 +22,7 @@ def force():
     resisted = nvmet.clean()
     if _initiator_is_clean():
         loop_disks.remove_everything()
+        fcoe.unmap_everything()
         targets.remove_everything()
         return resisted
     _remove_maps()
@@ -37,6 +38,7 @@ def force():
     daemons.start('iscsid')
     _remove_maps()
     loop_disks.remove_everything()
+    fcoe.unmap_everything()
     targets.remove_everything()
     multipath_conf.clear_database()
     daemons.restart('multipathd')

@@ -10,7 +10,7 @@ import pwd
 import threading
 import time
 
-from guest import caller, flow, host, nvmet, poll, targets
+from guest import caller, fcoe, flow, host, nvmet, poll, targets
 
 LOCKS = Path('/run/lab/locks')
 DIRECTORIES = Path('/run/lab/directories')
@@ -108,6 +108,10 @@ class Lab:
         made = caller.Caller(package or self.package, user or self.mode, lock_path or self.lock_path, conf, **options)
         self.callers.append(made)
         return made
+
+    def array(self, fabrics=1, luns=None, size='64M'):
+        """A Fibre Channel array with a port in so many fabrics."""
+        return fcoe.Array(self.targets, fabrics, luns, size)
 
     def make_lock_path(self, name):
         """A lock directory of the unprivileged user's, as a service's state directory is."""

@@ -1,0 +1,109 @@
+"""Times of upstream, of ours and of the floor over Fibre Channel, in one boot, turn by turn."""
+
+MODES = ('root',)
+PACKAGES = ('ours',)
+VARIANTS = ('single', 'multipath', 'three')
+BENCH = True
+SECONDS = 600
+TIMEOUT = 3600
+
+import threading
+import time
+from pathlib import Path
+
+from guest import floor
+
+ROUNDS = 4
+
+
+def run(lab):
+    {'single': single, 'multipath': multipath, 'three': three}[lab.variant](lab)
+
+
+def single(lab):
+    compare(lab, 'FC single path', 1, 1)
+
+
+def multipath(lab):
+    compare(lab, 'FC 2 fabrics', 1, 2)
+
+
+def three(lab):
+    compare(lab, 'FC 3 volumes x 2 fabrics', 3, 2)
+
+
+def settled(lab):
+    """udev and multipathd have nothing left to do."""
+    lab.poll.became_true(lambda: not lab.host.scsi_devices() and not lab.host.dm_devices(), 30)
+    if lab.host.scsi_devices() or lab.host.dm_devices():
+        # Upstream leaves maps behind; the next round begins without them.
+        from guest import clean, multipath_conf
+        multipath_conf.flush_all()
+        clean._remove_maps()
+        for hctl in lab.host.scsi_devices():
+            Path(f'/sys/class/scsi_device/{hctl}/device/delete').write_text('1')
+    time.sleep(1.5)
+
+
+def attach_and_detach(lab, who, operation, connectors, properties):
+    """Every connector attaches at once, then every one detaches at once."""
+    started = time.monotonic()
+    pending = [made.start('connect_volume', each) for made, each in zip(connectors, properties)]
+    answers = [call.wait(900) for call in pending]
+    lab.measured(f'{operation} connect|{who}', time.monotonic() - started if len(pending) > 1 else answers[0].seconds)
+    time.sleep(2)
+    started = time.monotonic()
+    pending = [made.start('disconnect_volume', each, answer.value)
+               for made, each, answer in zip(connectors, properties, answers)]
+    ended = [call.wait(900) for call in pending]
+    lab.measured(f'{operation} disconnect|{who}', time.monotonic() - started if len(pending) > 1 else ended[0].seconds)
+    settled(lab)
+
+
+class Least(floor.Floor):
+    """The scans and waits that remain when there is no library: one write for each port, and what follows from it."""
+
+    def __init__(self, array):
+        self.hosts = []
+        for fabric in array.fabrics:
+            port = fabric._remote_port()
+            host = port.name.removeprefix('rport-').partition(':')[0]
+            self.hosts.append((host, port, (port / 'scsi_target_id').read_text().strip()))
+
+    def scan(self, lun):
+        for host, _port, target in self.hosts:
+            Path(f'/sys/class/scsi_host/host{host}/scan').write_text(f'0 {target} {lun}')
+        found = lambda: [disk.name for host, _port, target in self.hosts
+                         for disk in Path(f'/sys/bus/scsi/devices/{host}:0:{target}:{lun}/block').glob('*')]
+        return floor.wait_for(lambda: (disks := found()) and len(disks) == len(self.hosts) and disks)
+
+
+def floor_round(lab, operation, array, multipathed):
+    least, disks = Least(array), {}
+
+    def one(lun):
+        disks[lun] = least.scan(lun)
+        if multipathed:
+            least.wait_for_map(disks[lun])
+
+    for name, work in (('connect', one), ('disconnect', lambda lun: least.remove(disks[lun], multipathed))):
+        started = time.monotonic()
+        threads = [threading.Thread(target=work, args=(lun,)) for lun in array.luns]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        lab.measured(f'{operation} {name}|floor', time.monotonic() - started)
+        time.sleep(2)
+    settled(lab)
+
+
+def compare(lab, operation, count, fabrics):
+    array = lab.array(fabrics, luns={lun: None for lun in range(1, count + 1)})
+    properties = [array.properties(lun) for lun in sorted(array.luns)]
+    callers = {package: lab.caller(package=package, log_level='INFO') for package in ('ours', 'upstream')}
+    for _round in range(ROUNDS):
+        floor_round(lab, operation, array, fabrics > 1)
+        for package, caller in callers.items():
+            connectors = [caller.connector('FIBRE_CHANNEL', use_multipath=fabrics > 1) for _each in properties]
+            attach_and_detach(lab, package, operation, connectors, properties)
