@@ -21,9 +21,12 @@ import scsi_host  # noqa: E402
 
 from os_brick import privileged  # noqa: E402
 from os_brick import utils  # noqa: E402
+from os_brick.initiator import linuxfc  # noqa: E402
 from os_brick.initiator import linuxscsi  # noqa: E402
 from os_brick.initiator import scsi_sysfs  # noqa: E402
+from os_brick.initiator.connectors import fibre_channel as fc_connector  # noqa: E402
 from os_brick.initiator.connectors import iscsi as iscsi_connector  # noqa: E402
+from os_brick.privileged import fibre_channel as priv_fibre_channel  # noqa: E402
 from os_brick.privileged import iscsi as priv_iscsi  # noqa: E402
 from os_brick.privileged import nvmeof as priv_nvmeof  # noqa: E402
 from os_brick.privileged import rootwrap  # noqa: E402
@@ -54,6 +57,9 @@ class FakeEngine:
         self.nvmeof = types.SimpleNamespace(
             **{name: self._function(name) for name in
                ('connect_volume', 'disconnect_volume', 'extend_volume', 'volume_paths')})
+        self.answers['scan_plan'] = []
+        self.fibre_channel = types.SimpleNamespace(
+            **{name: self._function(name) for name in self.answers})
         self.answers['entries'] = []
         self.scsi = types.SimpleNamespace(entries=self._function('entries'))
 
@@ -90,8 +96,8 @@ def engine(monkeypatch):
     """The stand-in for the engine, where the code looks for the real one."""
     fake = FakeEngine()
     monkeypatch.setattr(priv_iscsi, '_engine', fake)
-    monkeypatch.setattr(priv_nvmeof, '_engine', fake)
-    monkeypatch.setattr(iscsi_connector, '_engine', fake)
+    for module in (priv_fibre_channel, priv_nvmeof, iscsi_connector, fc_connector, linuxfc):
+        monkeypatch.setattr(module, '_engine', fake)
     return fake
 
 
