@@ -14,6 +14,7 @@ LICENCE = '# SPDX-License-Identifier: Apache-2.0'
 SPAWNERS = {'privileged/rootwrap.py'}
 #: Functions of the engine that only read, so that connectors may call them in the service's own process.
 READ_ONLY = {
+    'fibre_channel': {'volume_paths', 'volume_devices', 'scan_plan'},
     'iscsi': {'volume_paths', 'volume_devices', 'sessions'},
     'scsi': {'multipath_map', 'identity', 'entries'},
 }
