@@ -111,3 +111,33 @@ pub fn detach(fake: &FakeHost, properties: &Value, settings: &Value) {
         Err(error) => panic!("the detach failed: {}\nafter {}", error.describe(), fake.story()),
     }
 }
+
+pub fn scans(fake: &FakeHost) -> Vec<String> {
+    let mut scans = fake.done("/scan");
+    scans.sort();
+    scans
+}
+
+pub fn scan(host: u32, what: &str) -> String {
+    format!("write {what} > /sys/class/scsi_host/host{host}/scan")
+}
+
+pub fn by_path(host: u32, port: &str) -> String {
+    format!("/dev/disk/by-path/pci-0000:05:00.{host}-fc-0x{port}-lun-5")
+}
+
+/// Two adapters of IBM Z, a port behind each that the driver does not know yet.
+pub fn mainframe() -> (FakeHost, [u32; 2]) {
+    let fake = FakeHost::new();
+    let hosts = [("0.0.000d/0.0.1700", HOST_A), ("0.0.000e/0.0.1780", HOST_B)].map(|(device, wwpn)| {
+        let prefix = format!("ccw-{}-", device.rsplit('/').next().expect("a bus id"));
+        fake.fc_host_at(&format!("/sys/devices/css0/{device}"), &prefix, wwpn)
+    });
+    fake.fc_port(hosts[0], W);
+    fake.fc_port(hosts[1], Y);
+    (fake, hosts)
+}
+
+pub fn units(fake: &FakeHost) -> usize {
+    fake.machine.state().fabric.units.len()
+}

@@ -7,16 +7,14 @@ use os_brick_engine::transports::fibre_channel::Attachment;
 use serde_json::json;
 
 use crate::check::{merged, multipath, settings, single, timed};
-use crate::fc_check::{HOST_A, W, X, Y, Z, attach, connect, detach, one_fabric, two_fabrics, volume, volume_paths};
-use crate::support::{FakeHost, Multipathd, Trouble, Volume};
+use crate::fc_check::{
+    HOST_A, W, X, Y, Z, attach, by_path, connect, detach, one_fabric, two_fabrics, volume, volume_paths,
+};
+use crate::support::{FakeHost, Trouble, Volume};
 
 fn map_of(volume: &Volume) -> Attachment {
     let id = volume.id();
     Attachment { path: format!("/dev/disk/by-id/dm-uuid-mpath-{id}"), scsi_wwn: id.clone(), multipath_id: Some(id) }
-}
-
-fn by_path(host: u32, port: &str) -> String {
-    format!("/dev/disk/by-path/pci-0000:05:00.{host}-fc-0x{port}-lun-5")
 }
 
 /// FC-17: a single path is handed out under its by-path link.
@@ -49,17 +47,6 @@ fn mp_05_a_map_with_a_friendly_name_is_handed_out_by_its_identity() {
     let (fake, ..) = two_fabrics();
     fake.behave(|manners| manners.friendly_names = true);
     assert_eq!(attach(&fake, &volume(&[W, X, Y, Z], 5), &multipath()), map_of(&Volume::number(1)));
-}
-
-/// MP-07, MP-25: no map, so one of the disks, under its link.
-#[test]
-fn mp_07_without_multipathd_a_disk_is_handed_out() {
-    let (fake, host, _) = two_fabrics();
-    fake.behave(|manners| manners.multipathd = Multipathd::Absent);
-    let (attachment, took) = timed(|| attach(&fake, &volume(&[W, X], 5), &multipath()));
-    let expected = Attachment { path: by_path(host, W), scsi_wwn: Volume::number(1).id(), multipath_id: None };
-    assert_eq!(attachment, expected);
-    assert!(took < Duration::from_secs(25), "{took:?}");
 }
 
 #[test]

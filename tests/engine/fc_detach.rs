@@ -1,11 +1,9 @@
 //! Detaching and extending over Fibre Channel.
 
-use std::time::Duration;
-
 use os_brick_engine::error::Error;
 use serde_json::json;
 
-use crate::check::{merged, multipath, single, timed};
+use crate::check::{merged, multipath, single};
 use crate::fc_check::{HOST_A, W, X, Y, Z, attach, detach, disconnect, extend, one_fabric, two_fabrics, volume};
 use crate::support::storage::GIB;
 use crate::support::{FakeHost, Trouble, Volume};
@@ -27,22 +25,6 @@ fn fc_02_the_map_goes_before_its_paths() {
     assert!(["sda", "sdb", "sdc", "sdd"].iter().all(|disk| position(&lines, &format!("{disk}/device/delete")) > map));
     assert_eq!(fake.done("scan"), Vec::<String>::new());
     fake.assert_clean();
-}
-
-/// links udev forgets, paths multipathd watches on.
-#[test]
-fn x_07_the_removal_is_the_one_all_protocols_share() {
-    let (fake, _) = one_fabric();
-    fake.behave(|manners| {
-        manners.udev_removes_links = false;
-        manners.multipathd_forgets = false;
-        manners.forms_maps = false;
-    });
-    let properties = volume(&[W], 5);
-    attach(&fake, &properties, &single());
-    detach(&fake, &properties, &single());
-    assert_eq!(fake.done("del path"), ["multipathd del path sda"]);
-    assert_eq!(fake.tree().names("/dev/disk/by-id"), Vec::<String>::new());
 }
 
 #[test]
@@ -121,22 +103,6 @@ fn fc_17_a_single_path_is_flushed_under_whatever_name_it_was_used() {
         disconnect(&fake, &properties, &multipath(), Some(used), false).expect("nobody uses it");
         assert_eq!(fake.done("blockdev"), ["blockdev --flushbufs /dev/sda"], "{used}");
     }
-}
-
-/// FC-25: without force nothing goes, with it everything does and the errors are told.
-#[test]
-fn fc_25_a_map_that_does_not_go_is_kept_or_forced() {
-    let (fake, ..) = two_fabrics();
-    let properties = volume(&[W, Y], 5);
-    attach(&fake, &properties, &multipath());
-    fake.build_on("dm-0", "dm-9", "vg-lv", "LVM-abcdef");
-    let error = disconnect(&fake, &properties, &multipath(), None, false).expect_err("LVM uses it");
-    assert!(matches!(&error, Error::InUse { reason, .. } if reason.contains("vg-lv")), "{error:?}");
-    assert_eq!(fake.disks().len(), 2);
-    let (outcome, took) = timed(|| disconnect(&fake, &properties, &multipath(), None, true));
-    assert!(!outcome.expect("force collects").is_empty());
-    assert_eq!(fake.disks(), Vec::<String>::new());
-    assert!(took < Duration::from_secs(40), "{took:?}");
 }
 
 #[test]

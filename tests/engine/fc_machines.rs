@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::check::{multipath, settings, single, timed};
-use crate::fc_check::{HOST_A, HOST_B, W, Y, attach, connect, detach, extend, volume, volume_paths};
+use crate::check::{multipath, single};
+use crate::fc_check::{HOST_A, W, Y, attach, connect, detach, extend, mainframe, units, volume, volume_paths};
 use crate::support::{FakeHost, Trouble, Volume};
 
 /// The device of the adapter, udev's prefix, and the machine.
@@ -52,22 +52,6 @@ fn fc_30_two_disks_with_one_name_are_one_volume() {
     assert_eq!(fake.slaves(), ["sda", "sdb"]);
     detach(&fake, &properties, &multipath());
     fake.assert_clean();
-}
-
-/// Two adapters of IBM Z, a port behind each that the driver does not know yet.
-fn mainframe() -> (FakeHost, [u32; 2]) {
-    let fake = FakeHost::new();
-    let hosts = [("0.0.000d/0.0.1700", HOST_A), ("0.0.000e/0.0.1780", HOST_B)].map(|(device, wwpn)| {
-        let prefix = format!("ccw-{}-", device.rsplit('/').next().expect("a bus id"));
-        fake.fc_host_at(&format!("/sys/devices/css0/{device}"), &prefix, wwpn)
-    });
-    fake.fc_port(hosts[0], W);
-    fake.fc_port(hosts[1], Y);
-    (fake, hosts)
-}
-
-fn units(fake: &FakeHost) -> usize {
-    fake.machine.state().fabric.units.len()
 }
 
 /// FC-27: the driver is asked to look for ports; FC-28, FC-29: the name of Debian and Ubuntu.
@@ -142,17 +126,6 @@ fn fc_27_a_driver_that_refuses_does_not_end_the_attach() {
     fake.trouble("0.0.1780", Trouble::Refused);
     attach(&fake, &volume(&[W], 5), &single());
     detach(&fake, &volume(&[W], 5), &single());
-}
-
-/// What a failed attach made is gone when it raises, units included.
-#[test]
-fn on_ibm_z_a_failed_attach_leaves_no_unit() {
-    let (fake, _) = mainframe();
-    let (outcome, took) = timed(|| connect(&fake, &volume(&[W], 9), &settings(&json!({"device_scan_attempts": 1}))));
-    outcome.expect_err("the LUN maps nothing");
-    assert_eq!(units(&fake), 0);
-    assert!(took < std::time::Duration::from_secs(6), "{took:?}");
-    fake.assert_clean();
 }
 
 /// FC-22: an adapter of IBM Z that is offline is none.

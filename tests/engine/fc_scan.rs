@@ -1,25 +1,12 @@
 //! What is scanned: the addresses of the volume, on the ports that lead there, and no more than needed.
 
-use std::time::Duration;
-
-use os_brick_engine::error::Error;
 use serde_json::json;
 
-use crate::check::{merged, multipath, settings, single, timed};
+use crate::check::{merged, multipath, single};
 use crate::fc_check::{
-    HOST_A, HOST_B, W, X, Y, Z, attach, connect, detach, disconnect, one_fabric, scan_plan, two_fabrics, volume,
+    HOST_A, HOST_B, W, X, Y, Z, attach, detach, one_fabric, scan, scan_plan, scans, two_fabrics, volume,
 };
-use crate::support::{FakeHost, Trouble, Volume, log_book};
-
-fn scans(fake: &FakeHost) -> Vec<String> {
-    let mut scans = fake.done("/scan");
-    scans.sort();
-    scans
-}
-
-fn scan(host: u32, what: &str) -> String {
-    format!("write {what} > /sys/class/scsi_host/host{host}/scan")
-}
+use crate::support::{FakeHost, Volume};
 
 /// FC-04, FC-10, FC-12: each host port scans what it has met of the map, whatever the case of the names.
 #[test]
@@ -94,16 +81,6 @@ fn fc_06_ports_nobody_has_met_are_looked_for_with_the_lun() {
     assert_eq!(scan_plan(&fake, &mapped, &[a, b]), [format!("host{b} - - 6")]);
 }
 
-#[test]
-fn fc_09_without_wildcards_nothing_is_scanned() {
-    let fake = FakeHost::new();
-    fake.fc_host(HOST_A);
-    let properties = merged(&volume(&[W], 5), &json!({"enable_wildcard_scan": false}));
-    let error = connect(&fake, &properties, &single()).expect_err("there is no port");
-    assert!(matches!(error, Error::FibreChannelDeviceNotFound { .. }), "{error:?}");
-    assert_eq!(fake.journal(), Vec::<String>::new());
-}
-
 /// FC-11: a port without a LUN so far has no target yet; one with a target may have no remote port.
 #[test]
 fn fc_10_ports_are_found_among_remote_ports_and_among_targets() {
@@ -134,101 +111,6 @@ fn x_08_of_two_remote_ports_with_one_name_the_one_that_is_there_counts() {
         fake.tree().write(&format!("/sys/class/fc_remote_ports/rport-{a}:0-{stale}/scsi_target_id"), "-1\n");
         assert_eq!(scan_plan(&fake, &volume(&[W], 5), &[a]), [format!("host{a} 0 {live} 5")]);
     }
-}
-
-/// The log says the attempt's own number.
-#[test]
-fn fc_26_the_scan_is_repeated_as_often_as_configured() {
-    log_book::open();
-    let (fake, host) = one_fabric();
-    let properties = volume(&[W], 77);
-    let (outcome, took) = timed(|| connect(&fake, &properties, &settings(&json!({"device_scan_attempts": 3}))));
-    let Error::FibreChannelDeviceNotFound { reason } = outcome.expect_err("there is no LUN 77") else {
-        panic!("another error");
-    };
-    assert!(reason.contains("3 attempt(s)") && reason.contains("LUN 77"), "{reason}");
-    assert_eq!(scans(&fake), vec![scan(host, "0 0 77"); 3]);
-    assert!(took >= Duration::from_secs(5) && took < Duration::from_secs(12), "{took:?}");
-    let lines = log_book::lines_with("Will rescan & retry");
-    assert!(lines.iter().any(|line| line.ends_with("Try number: 1.")), "{lines:?}");
-    assert!(lines.iter().any(|line| line.ends_with("Try number: 2.")), "{lines:?}");
-    fake.assert_clean();
-}
-
-/// A port that is blocked is no reason for wildcards, and is not waited for when others lead to the volume.
-#[test]
-fn a_blocked_port_is_not_scanned_and_joins_when_it_is_back() {
-    let (fake, a, b) = two_fabrics();
-    fake.fc_port_state(b, Y, "Blocked");
-    let properties = volume(&[W, Y], 5);
-    let (attachment, took) = timed(|| attach(&fake, &properties, &multipath()));
-    assert_eq!(attachment.multipath_id, Some(Volume::number(1).id()));
-    assert!(took < Duration::from_secs(2), "{took:?}");
-    assert_eq!(scans(&fake), [scan(a, "0 0 5")]);
-    fake.fc_port_state(b, Y, "Online");
-    fake.wait_for("the other path", |state| state.maps.values().any(|map| map.slaves.len() == 2));
-    assert_eq!(scans(&fake), [scan(a, "0 0 5"), scan(b, "0 0 5")]);
-    detach(&fake, &properties, &multipath());
-    fake.assert_clean();
-}
-
-/// Nothing may appear for a volume that was detached.
-#[test]
-fn a_port_that_is_back_after_the_detach_brings_nothing() {
-    let (fake, _, b) = two_fabrics();
-    fake.fc_port_state(b, Y, "Blocked");
-    let properties = volume(&[W, Y], 5);
-    attach(&fake, &properties, &multipath());
-    detach(&fake, &properties, &multipath());
-    fake.forget_journal();
-    fake.fc_port_state(b, Y, "Online");
-    std::thread::sleep(Duration::from_millis(2500));
-    assert_eq!(fake.done("/scan"), Vec::<String>::new());
-    fake.assert_clean();
-}
-
-/// The port is away for a moment; the attach finds it in its next attempt.
-#[test]
-fn a_port_that_comes_back_during_the_attach_is_used() {
-    let (fake, host) = one_fabric();
-    fake.fc_port_state(host, W, "Blocked");
-    fake.machine
-        .later(Duration::from_millis(700), move |machine, state| machine.set_port_state(state, host, W, "Online"));
-    let (attachment, took) = timed(|| attach(&fake, &volume(&[W], 5), &settings(&json!({"device_scan_attempts": 3}))));
-    assert_eq!(attachment.scsi_wwn, Volume::number(1).id());
-    assert!(took < Duration::from_secs(3), "{took:?}");
-}
-
-/// Link down: the attach ends in bounded time, says why, and leaves nothing.
-#[test]
-fn an_attach_over_ports_that_are_away_ends() {
-    let (fake, _, b) = two_fabrics();
-    for (host, port) in [(2, W), (2, X), (b, Y), (b, Z)] {
-        fake.fc_port_state(host, port, "Blocked");
-    }
-    let (outcome, took) = timed(|| connect(&fake, &volume(&[W, X, Y, Z], 5), &multipath()));
-    let error = outcome.expect_err("no port is there");
-    assert!(error.describe().contains("is not online"), "{}", error.describe());
-    assert!(took < Duration::from_secs(6), "{took:?}");
-    assert_eq!(fake.done("/scan"), Vec::<String>::new());
-    fake.assert_clean();
-}
-
-/// A target that hangs in one fabric does not hold up the other, and a disk it brings later joins or goes.
-#[test]
-fn a_scan_that_hangs_holds_up_nobody() {
-    let (fake, _, b) = two_fabrics();
-    fake.trouble(&format!("host{b}/scan"), Trouble::Slow(Duration::from_millis(4500)));
-    let properties = volume(&[W, Y], 5);
-    let quick = settings(&json!({"use_multipath": true, "portal_grace_period": 0.2}));
-    let (attachment, took) = timed(|| connect(&fake, &properties, &quick).expect("one fabric is enough"));
-    assert_eq!(attachment.multipath_id, Some(Volume::number(1).id()));
-    assert!(took < Duration::from_secs(2), "{took:?}");
-    // The detach waits for the scan: afterwards nothing appears.
-    let (_, waited) = timed(|| disconnect(&fake, &properties, &multipath(), None, false).expect("nobody uses it"));
-    assert!(waited > Duration::from_secs(2), "{waited:?}");
-    fake.settle();
-    fake.assert_clean();
 }
 
 /// A LUN that is shown at another number by each port.

@@ -22,6 +22,7 @@ mod fc_detach;
 mod fc_machines;
 mod fc_requests;
 mod fc_scan;
+mod fc_waiting;
 mod flush;
 mod identity;
 mod links;

@@ -20,7 +20,7 @@ use crate::support::{FakeHost, Multipathd, Trouble, Volume};
 
 type Running = Mutex<HashMap<&'static str, JoinHandle<()>>>;
 
-type Named = (&'static str, fn());
+pub type Named = (&'static str, fn());
 
 static RUNNING: OnceLock<Running> = OnceLock::new();
 
@@ -30,11 +30,11 @@ pub fn begin() -> &'static Running {
         let thread = std::thread::Builder::new().name(name.to_owned());
         (name, thread.spawn(test).expect("a thread can be started"))
     };
-    RUNNING.get_or_init(|| Mutex::new(all().into_iter().map(start).collect()))
+    RUNNING.get_or_init(|| Mutex::new(all().into_iter().chain(crate::fc_waiting::all()).map(start).collect()))
 }
 
 /// Waits for one of them, and panics as it did.
-fn end_of(name: &str) {
+pub fn end_of(name: &str) {
     let thread = begin().lock().expect("nobody panics here").remove(name).expect("each test is waited for once");
     if let Err(panic) = thread.join() {
         match panic
@@ -49,7 +49,7 @@ fn end_of(name: &str) {
 
 macro_rules! all_at_once {
     ($($(#[$attribute:meta])* fn $name:ident() $body:block)*) => {
-        fn all() -> Vec<Named> {
+        pub fn all() -> Vec<Named> {
             vec![$((stringify!($name), bodies::$name)),*]
         }
         mod bodies {
@@ -59,6 +59,8 @@ macro_rules! all_at_once {
         $($(#[$attribute])* fn $name() { end_of(stringify!($name)) })*
     };
 }
+
+pub(crate) use all_at_once;
 
 all_at_once! {
     /// The session of the first portal is ended before the second is tried: its disk could come later.
