@@ -72,17 +72,7 @@ impl Runner for Machine {
         match path_text.split('/').collect::<Vec<_>>()[..] {
             ["", "sys", "class", "scsi_host", host, "scan"] => {
                 let host: u32 = host.trim_start_matches("host").parse().expect("a host has a number");
-                if state.fabric.hosts.contains_key(&host) {
-                    self.scan_fabric(&mut state, host, content);
-                    return Ok(());
-                }
-                let session = state.sessions.values().find(|session| session.host == host).cloned();
-                let session = session.expect("a host that is there has a session");
-                if matches!(trouble, Some(Trouble::SessionLost)) {
-                    self.remove_session(&mut state, session.sid);
-                    return Ok(());
-                }
-                self.scan(session.sid, content, state.manners.disk_delay);
+                self.scan_host(&mut state, host, content, matches!(trouble, Some(Trouble::SessionLost)));
             }
             ["", "sys", "block", disk, "device", "delete"] => {
                 self.remove_disk(&mut state, disk);
@@ -176,6 +166,19 @@ impl Machine {
         self.announce();
         let stderr = if program == "iscsiadm" { iscsiadm::complaint(code) } else { "" };
         (code, stdout, stderr.to_owned())
+    }
+
+    /// What a scan of a SCSI host does: of a Fibre Channel port, or of the session it stands for.
+    fn scan_host(&self, state: &mut State, host: u32, what: &str, ends_session: bool) {
+        if state.fabric.hosts.contains_key(&host) {
+            return self.scan_fabric(state, host, what);
+        }
+        let session = state.sessions.values().find(|session| session.host == host);
+        let sid = session.expect("a host that is there has a session").sid;
+        if ends_session {
+            return self.remove_session(state, sid);
+        }
+        self.scan(sid, what, state.manners.disk_delay);
     }
 
     /// `channel target lun`, each a number or `-`: the disk comes a moment after the write.
