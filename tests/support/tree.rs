@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Component, Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A directory that stands for `/`.
 pub struct Tree {
@@ -28,7 +29,12 @@ impl Tree {
         let place = self.place(path);
         let parent = place.parent().expect("an attribute has a directory");
         fs::create_dir_all(parent).expect("the tree is ours to write");
-        fs::write(place, content).expect("the tree is ours to write");
+        // Whole at once, as the kernel's attributes are: nobody reads half of one.
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let new = self.place(format!("/.new-{}", NUMBER.fetch_add(1, Ordering::Relaxed)));
+        fs::write(&new, content).expect("the tree is ours to write");
+        let place = place.canonicalize().unwrap_or(place);
+        fs::rename(new, place).expect("the tree is ours to write");
     }
 
     pub fn read(&self, path: &str) -> Option<String> {

@@ -20,8 +20,6 @@ pub fn write_secret(root: &Root, path: &Path, content: &str, scratch: &Path) -> 
     let Some(directory) = place.parent() else {
         return Err(Error::Io { verb: "write", path: path.to_path_buf(), reason: "no directory".to_owned() });
     };
-    // The daemon's umask is 0, so every mode is said.
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(|e| failed(&e))?;
     // The same name every time: what a killed process left is overwritten by the next.  Writers hold a lock.
     let temporary = root.path(scratch).join(format!(".os-brick-{:016x}", fnv1a(path.as_os_str().as_bytes())));
     let written = fs::OpenOptions::new()
@@ -32,11 +30,26 @@ pub fn write_secret(root: &Root, path: &Path, content: &str, scratch: &Path) -> 
         .custom_flags(nix::libc::O_NOFOLLOW)
         .open(&temporary)
         .and_then(|mut file| file.write_all(content.as_bytes()))
-        .and_then(|()| fs::rename(&temporary, &place));
+        .and_then(|()| move_into(directory, &temporary, &place));
     written.map_err(|error| {
         let _ = fs::remove_file(&temporary);
         failed(&error)
     })
+}
+
+/// Moves a file into a directory that is made when it is missing.
+fn move_into(directory: &Path, file: &Path, place: &Path) -> std::io::Result<()> {
+    // Whoever takes the last record away removes the directory, maybe just now.
+    const TRIES: u32 = 16;
+    for _ in 1..TRIES {
+        // The daemon's umask is 0, so every mode is said.
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+        match fs::rename(file, place) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !directory.exists() => {}
+            result => return result,
+        }
+    }
+    fs::rename(file, place)
 }
 
 /// Removes a file or link; one that is not there is fine.
