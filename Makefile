@@ -19,7 +19,7 @@ TOOLS := bindep==2.14.0 maturin==1.16.0 reno==4.1.0 setuptools==80.9.0 tox==4.67
 
 # Cheap and telling first.  The lab boots virtual machines and comes last.
 QUICK := lint,tidy,docs,engine
-PACKAGE := stubs,py3,contract,packaging,boundary
+PACKAGE := stubs,py3,ext,contract,packaging,boundary
 
 .PHONY: help  ## these lines
 help:

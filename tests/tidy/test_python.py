@@ -8,10 +8,12 @@ import pytest
 
 TOP = pathlib.Path(__file__).parents[2]
 PACKAGE = TOP / 'python' / 'os_brick'
+#: The commands of cinderclient, a distribution of their own.
+COMMANDS = TOP / 'cinderclient-ext' / 'brick_cinderclient_ext'
 LICENCE = '# SPDX-License-Identifier: Apache-2.0'
 
 #: The only place that starts programs, as root or not.
-SPAWNERS = {'privileged/rootwrap.py'}
+SPAWNERS = {'privileged/rootwrap.py', 'cinderclient-ext/brick_utils.py'}
 #: Functions of the engine that only read, so that connectors may call them in the service's own process.
 READ_ONLY = {
     'fibre_channel': {'volume_paths', 'volume_devices', 'scan_plan'},
@@ -25,10 +27,14 @@ ANYWHERE = {'stop_background'}
 def modules():
     found = sorted(PACKAGE.rglob('*.py'))
     assert len(found) > 20, 'the package is not found any more'
-    return found
+    commands = sorted(COMMANDS.rglob('*.py'))
+    assert len(commands) > 5, 'the commands are not found any more'
+    return found + commands
 
 
 def name_of(path):
+    if path.is_relative_to(COMMANDS):
+        return f'cinderclient-ext/{path.relative_to(COMMANDS)}'
     return str(path.relative_to(PACKAGE))
 
 
@@ -137,7 +143,8 @@ def test_reading_the_engine_is_allowed_in_connectors():
 
 def own_files():
     """Python files of the package and of its tests; the lab and the simulated host have their own heads."""
-    for folder in ('python', 'tests/python', 'tests/tidy', 'tests/contract', 'tests/boundary', 'tests/packaging'):
+    for folder in ('python', 'cinderclient-ext', 'tests/python', 'tests/cinderclient_ext', 'tests/tidy',
+                   'tests/contract', 'tests/boundary', 'tests/packaging'):
         yield from sorted((TOP / folder).rglob('*.py'))
 
 
