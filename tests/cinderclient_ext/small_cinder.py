@@ -22,6 +22,7 @@ class SmallCinder:
     """Its state can be read by tests; `faults` names what fails next, before or after it is done.
 
     A fault is (status, done first?), where status 0 closes the connection without an answer.
+    `reached` has what to call when something is asked, or `after ...` it was done and is not answered yet.
     """
 
     def __init__(self, newest='3.71'):
@@ -82,6 +83,8 @@ class SmallCinder:
                 raise Refused(status, f'{name} fails')
             with self.lock:
                 result = call()
+            if f'after {name}' in self.reached:
+                self.reached.pop(f'after {name}')()
             if status is not None:
                 raise Refused(status, f'{name} fails')
             return 200, result

@@ -4,6 +4,7 @@
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 
@@ -14,17 +15,28 @@ PROGRAM = pathlib.Path(__file__).with_name('cinder_as.py')
 
 
 @pytest.fixture
-def run(cinder, tmp_path):
-    """Runs `cinder` against the small one; (status, output, errors)."""
-    def run(*arguments, user=0):
+def start(cinder, tmp_path):
+    """Starts `cinder` against the small one."""
+    def start(*arguments, user=0):
         environment = dict(os.environ, OSLO_LOCK_PATH=str(tmp_path / 'locks'), PYTHONWARNINGS='ignore',
                            PYTHONPATH=os.pathsep.join(path for path in sys.path if path))
-        done = subprocess.run(
+        return subprocess.Popen(
             [sys.executable, PROGRAM, str(user), '--os-auth-type', 'noauth', '--os-endpoint', cinder.endpoint,
              '--os-project-id', 'project', *arguments],
-            capture_output=True, text=True, env=environment, stdin=subprocess.DEVNULL, timeout=100)
-        return done.returncode, done.stdout, done.stderr
-    return run
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, stdin=subprocess.DEVNULL)
+    return start
+
+
+def finish(process):
+    """(status, output, errors)."""
+    with process:
+        output, errors = process.communicate(timeout=100)
+    return process.returncode, output, errors
+
+
+@pytest.fixture
+def run(start):
+    return lambda *arguments, user=0: finish(start(*arguments, user=user))
 
 
 def test_attach_prints_a_table_and_detach_ends_it(run, cinder, volume):
@@ -37,6 +49,16 @@ def test_attach_prints_a_table_and_detach_ends_it(run, cinder, volume):
     status, _, errors = run('local-detach', '--attachment-id', attachment['id'], '--device-info', '{"type": "local"}',
                             '--enforce_multipath', 'no', 'data')
     assert (status, volume['status'], cinder.of(volume)) == (0, 'available', []), errors
+
+
+@pytest.mark.parametrize('number, status', [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize('step', ['create', 'update', 'complete'])
+def test_a_signal_at_any_step_leaves_nothing(start, cinder, volume, step, number, status):
+    cinder.reached[f'after {step}'] = lambda: process.send_signal(number)
+    process = start('local-attach', 'data')
+    ended, table, errors = finish(process)
+    assert (ended, table, volume['status'], cinder.of(volume), cinder.exports) == (status, '', 'available', [], set()), \
+        errors
 
 
 @pytest.mark.parametrize('arguments, user, words', [
