@@ -11,6 +11,8 @@ class Flavour:
     """What an image has more than the ordinary one, and the machine it wants."""
 
     packages: tuple = ()
+    requirements: str = ''
+    services: tuple = ()
     disk_size: str = '3G'
     memory_mb: int = 2048
 
@@ -20,6 +22,9 @@ FLAVOURS = {
     # One monitor and one OSD that keeps its objects in memory; both the kernel's client and librbd's.
     'ceph': Flavour(packages=('ceph-mon', 'ceph-osd', 'ceph-common', 'python3-rados', 'python3-rbd'),
                     disk_size='5G', memory_mb=4096),
+    # The services' own code, each with a user and its rootwrap.  netifaces has no wheel for this Python.
+    'consumers': Flavour(packages=('python3-netifaces',), requirements='requirements-consumers.txt',
+                         services=('nova', 'cinder', 'glance'), disk_size='4G', memory_mb=3072),
 }
 
 

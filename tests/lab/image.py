@@ -64,6 +64,24 @@ WARM_PRIVSEP_HELPER = '''#!/bin/sh
 exec /usr/bin/python3 -I -S /opt/lab/code/guest/zygote_client.py "$@"
 '''
 
+# For flavours with services: what their packages would install, and what sudo lets them run.
+SERVICE_SUDOERS = '''Defaults:{service} !syslog, !use_pty, !pam_session
+{service} ALL=(root) NOPASSWD: /usr/local/bin/{service}-rootwrap /etc/{service}/rootwrap.conf *, \\
+    /opt/lab/bin/privsep-helper-warm *
+'''
+
+ROOTWRAP = '''#!/usr/bin/python3
+import sys
+sys.path[:0] = ['/opt/lab/consumers', '/opt/lab/deps']
+from oslo_rootwrap.cmd import main
+sys.exit(main())
+'''
+
+# rootwrap starts it by its plain name; which package it belongs to is noted where only root can write.
+INSTALLED_PRIVSEP_HELPER = '''#!/bin/sh
+exec /opt/lab/bin/privsep-helper-warm "$(cat /run/lab/package)" "$@"
+'''
+
 
 def cache_root():
     return Path(os.environ.get('OS_BRICK_LAB_CACHE') or Path.home() / '.cache' / 'os-brick-lab')
@@ -75,7 +93,10 @@ def input_hash(flavour=None):
     for name in ('image.py', 'requirements.txt', 'requirements-upstream.txt'):
         digest.update((HERE / name).read_bytes())
     if flavour:
-        digest.update(repr(flavours.find(flavour)).encode())
+        found = flavours.find(flavour)
+        digest.update(repr(found).encode())
+        if found.requirements:
+            digest.update((HERE / found.requirements).read_bytes())
     return digest.hexdigest()[:24]
 
 
@@ -185,7 +206,10 @@ class _Build:
 
     def install_python(self):
         """Python libraries and upstream's os-brick"""
-        for directory, requirements in (('deps', 'requirements.txt'), ('upstream', 'requirements-upstream.txt')):
+        wanted = [('deps', 'requirements.txt'), ('upstream', 'requirements-upstream.txt')]
+        if self.flavour.requirements:
+            wanted.append(('consumers', self.flavour.requirements))
+        for directory, requirements in wanted:
             destination = self.root / 'opt/lab' / directory
             self.run(sys.executable, '-m', 'pip', 'install', '--quiet', '--no-deps', '--no-compile',
                      '--only-binary=:all:', '--implementation=cp', '--python-version=3.11',
@@ -199,6 +223,8 @@ class _Build:
         """users, sudo, privsep helpers, first process"""
         self.chroot('useradd', '--create-home', '--shell', '/bin/sh', 'nova')
         self.write('etc/sudoers.d/lab', SUDOERS, 0o440)
+        for service in self.flavour.services:
+            self.configure_service(service)
         for package in ('ours', 'upstream'):
             self.write(f'opt/lab/bin/privsep-helper-{package}', PRIVSEP_HELPER.format(package=package), 0o755)
         self.write('opt/lab/bin/privsep-helper-warm', WARM_PRIVSEP_HELPER, 0o755)
@@ -211,6 +237,15 @@ class _Build:
         self.write('etc/mdadm/mdadm.conf', 'AUTO -all\n')
         # target_core looks for its database directory when it is loaded.
         (self.root / 'etc/target').mkdir(exist_ok=True)
+
+    def configure_service(self, service):
+        """A user, the service's own rootwrap configuration, and sudo for that alone."""
+        if service != 'nova':
+            self.chroot('useradd', '--create-home', '--shell', '/bin/sh', service)
+        shutil.copytree(self.root / 'opt/lab/consumers/etc' / service, self.root / 'etc' / service)
+        self.write(f'usr/local/bin/{service}-rootwrap', ROOTWRAP, 0o755)
+        self.write('usr/local/bin/privsep-helper', INSTALLED_PRIVSEP_HELPER, 0o755)
+        self.write(f'etc/sudoers.d/lab-{service}', SERVICE_SUDOERS.format(service=service), 0o440)
 
     def shrink(self):
         """leave out what the guest never reads"""

@@ -23,6 +23,8 @@ from guest import poll, zygote, zygote_client
 DIRECTORY = Path('/run/lab/callers')
 LOG = Path('/run/lab/log')
 WORKER = Path(__file__).with_name('worker.py')
+# Read by the privsep-helper that rootwrap starts: whose daemon to become.
+INSTALLED_PACKAGE = Path('/run/lab/package')
 CALL_SECONDS = 400
 NUMBERS = itertools.count(1)
 
@@ -115,18 +117,21 @@ class Caller:
     """One worker process and its pipe."""
 
     def __init__(self, package, user, lock_path, conf=None, log_level='DEBUG', trace_execs=False,
-                 cold=False):
+                 cold=False, service=None, root_helper=None):
         self.package, self.user = package, user
-        self.cold = cold
+        self.cold, self.service, self.root_helper = cold, service, root_helper
         self.number = next(NUMBERS)
         DIRECTORY.mkdir(parents=True, exist_ok=True)
         self.log_file = LOG / f'worker-{self.number}-{package}-{user}.log'
         self.exec_trace = DIRECTORY / f'{os.getpid()}-{self.number}.strace' if trace_execs else None
-        self.config_file = DIRECTORY / f'{os.getpid()}-{self.number}.conf'
+        # The filters of rootwrap want it below /etc.
+        directory = Path('/etc', user) if root_helper else DIRECTORY
+        self.config_file = directory / f'{os.getpid()}-{self.number}.conf'
         self.config_file.write_text(self._config_text(lock_path, conf or {}))
         self._pending, self._ids, self._lock = {}, itertools.count(1), threading.Lock()
         self.process = self._spawn()
-        self._write({'config_file': str(self.config_file), 'in_process': user == 'root', 'log_level': log_level})
+        self._write({'config_file': str(self.config_file), 'in_process': user == 'root', 'log_level': log_level,
+                     'root_helper': root_helper})
         first = self.process.stdout.readline()
         if not first:
             raise WorkerDied('the worker did not start:\n' + self.log_text())
@@ -142,8 +147,10 @@ class Caller:
                        'PYTHONPATH': f'/opt/lab/{self.package}:/opt/lab/deps', 'PYTHONDONTWRITEBYTECODE': '1'}
         with open(self.log_file, 'ab') as log:
             if not self.cold:
+                INSTALLED_PACKAGE.write_text(self.package)
                 zygote.ensure(self.package)
-                return WarmProcess(self.package, self.user, environment, log)
+                zygote.ensure(self.package, self.service)
+                return WarmProcess(zygote.name_of(self.package, self.service), self.user, environment, log)
             command = ['/usr/bin/python3', str(WORKER)]
             options = {'user': account.pw_uid, 'group': account.pw_gid, 'extra_groups': []}
             return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
@@ -165,8 +172,10 @@ class Caller:
     def _config_text(self, lock_path, conf):
         """A service's configuration file; keys of conf are options of [os_brick], or `group.option`."""
         helper = f'privsep-helper-{self.package}' if self.cold else f'privsep-helper-warm {self.package}'
-        groups = {'oslo_concurrency': {'lock_path': lock_path},
-                  'privsep_osbrick': {'helper_command': f'sudo /opt/lab/bin/{helper} --config-file {self.config_file}'}}
+        groups = {'oslo_concurrency': {'lock_path': lock_path}}
+        if not self.root_helper:
+            groups['privsep_osbrick'] = {
+                'helper_command': f'sudo /opt/lab/bin/{helper} --config-file {self.config_file}'}
         for name, value in conf.items():
             group, _, option = name.rpartition('.')
             groups.setdefault(group or 'os_brick', {})[option] = value

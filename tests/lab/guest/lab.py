@@ -113,15 +113,15 @@ class Lab:
         """A Fibre Channel array with a port in so many fabrics."""
         return fcoe.Array(self.targets, fabrics, luns, size)
 
-    def make_lock_path(self, name):
+    def make_lock_path(self, name, user='nova'):
         """A lock directory of the unprivileged user's, as a service's state directory is."""
-        return self.make_directory(name, LOCKS)
+        return self.make_directory(name, LOCKS, user)
 
-    def make_directory(self, name, parent=DIRECTORIES):
+    def make_directory(self, name, parent=DIRECTORIES, user='nova'):
         """An empty directory of the unprivileged user's."""
         path = parent / f'{os.getpid()}-{name}'
         path.mkdir(parents=True, exist_ok=True)
-        account = pwd.getpwnam('nova')
+        account = pwd.getpwnam(user)
         os.chown(path, account.pw_uid, account.pw_gid)
         return str(path)
 

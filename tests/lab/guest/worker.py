@@ -118,6 +118,7 @@ def set_up(settings):
     logging.basicConfig(level=settings['log_level'], handlers=[capture])
     from oslo_config import cfg
     from oslo_concurrency import lockutils  # registers lock_path  # noqa: F401
+    from oslo_privsep import priv_context
     import os_brick
     cfg.CONF(['--config-file', settings['config_file']], project='lab')
     os_brick.setup(cfg.CONF)
@@ -126,6 +127,8 @@ def set_up(settings):
         privileged.default.set_client_mode(False)
         privileged.brick_privsep_hide_output.set_client_mode(False)
     else:
+        if settings['root_helper']:
+            priv_context.init(root_helper=settings['root_helper'].split())
         # A service has its daemon running long before most attaches; starting it is not what is timed.
         privileged.default.start()
     from os_brick.initiator import connector  # noqa: F401

@@ -27,37 +27,48 @@ WORKER = Path(__file__).with_name('worker.py')
 STAMPS = {'ours': Path('/opt/lab/ours'), 'upstream': Path('/opt/lab/upstream')}
 NEEDED = ('oslo_privsep.daemon', 'oslo_concurrency.lockutils', 'oslo_concurrency.processutils', 'os_brick',
           'os_brick.initiator.connector')
+# What a service has imported beside it, by its name; they cannot share a process, their options collide.
+SERVICES = {'nova': ('nova.virt.libvirt.driver', 'nova.virt.libvirt.volume.iscsi', 'nova.keymgr.conf_key_mgr'),
+            'cinder': ('cinder.volume.driver', 'cinder.volume.volume_utils', 'cinder.keymgr.conf_key_mgr'),
+            'glance': ('glance_store._drivers.cinder.store',),
+            'brick_ext': ('brick_cinderclient_ext.client',)}
 # Loaded ahead when the package has them.
 USEFUL = ('tenacity', 'os_brick.privileged.rootwrap', 'os_brick.privileged.iscsi', 'os_brick.initiator.connectors.iscsi',
           'os_brick.initiator.connectors.fibre_channel', 'os_brick.initiator.connectors.nvmeof',
           'os_brick.initiator.connectors.rbd', 'os_brick.encryptors')
 
 
-def ensure(package):
+def name_of(package, service=None):
+    return f'{package}-{service}' if service else package
+
+
+def ensure(package, service=None):
     """Start the package's zygote, or a new one when the package was replaced meanwhile."""
-    stamp_file = Path(f'/run/lab/zygote-{package}.stamp')
+    name = name_of(package, service)
+    stamp_file = Path(f'/run/lab/zygote-{name}.stamp')
     entry = STAMPS[package].stat()
     stamp = f'{entry.st_mtime_ns}.{entry.st_ino}'
-    process = Path(f'/run/lab/zygote-{package}.pid')
+    process = Path(f'/run/lab/zygote-{name}.pid')
     alive = process.exists() and Path(f'/proc/{process.read_text()}').exists()
     if alive and stamp_file.read_text() == stamp:
         return
     if alive:
         os.kill(int(process.read_text()), signal.SIGKILL)
-    Path(socket_path(package)).unlink(missing_ok=True)
-    with open(f'/run/lab/log/zygote-{package}.log', 'ab') as log:
+    Path(socket_path(name)).unlink(missing_ok=True)
+    with open(f'/run/lab/log/zygote-{name}.log', 'ab') as log:
         started = subprocess.Popen(
-            ['/usr/bin/python3', '-W', 'ignore', '-m', 'guest.zygote', package], stdin=subprocess.DEVNULL, stdout=log,
+            ['/usr/bin/python3', '-W', 'ignore', '-m', 'guest.zygote', name], stdin=subprocess.DEVNULL, stdout=log,
             stderr=log, start_new_session=True, cwd='/',
             env={'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', 'LC_ALL': 'C.UTF-8', 'PYTHONDONTWRITEBYTECODE': '1',
-                 'PYTHONPATH': f'/opt/lab/{package}:/opt/lab/deps:/opt/lab/code'})
+                 'PYTHONPATH': f'/opt/lab/{package}:/opt/lab/consumers:/opt/lab/deps:/opt/lab/code'})
     process.write_text(str(started.pid))
     stamp_file.write_text(stamp)
-    poll.until(lambda: os.path.exists(socket_path(package)) or started.poll() is not None, 90, 'the zygote is ready')
+    poll.until(lambda: os.path.exists(socket_path(name)) or started.poll() is not None, 300 if service else 90,
+               'the zygote is ready')
     if started.poll() is not None:
         stamp_file.write_text('')
-        raise RuntimeError(f'cannot import {package}: '
-                           + Path(f'/run/lab/log/zygote-{package}.log').read_text()[-3000:])
+        raise RuntimeError(f'cannot import {name}: '
+                           + Path(f'/run/lab/log/zygote-{name}.log').read_text()[-3000:])
 
 
 def helper_name(config_file):
@@ -65,14 +76,14 @@ def helper_name(config_file):
 
 
 class Zygote:
-    def __init__(self, package):
+    def __init__(self, name):
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        temporary = socket_path(package) + '.new'
+        temporary = socket_path(name) + '.new'
         Path(temporary).unlink(missing_ok=True)
         self.listener.bind(temporary)
         os.chmod(temporary, 0o600)
         self.listener.listen(64)
-        os.rename(temporary, socket_path(package))
+        os.rename(temporary, socket_path(name))
         self.children = {}
         self.signals, wakeup = os.pipe()
         os.set_blocking(wakeup, False)
@@ -147,7 +158,7 @@ def _become(zygote, connection, message, descriptors):
 def _run_worker(message):
     account = pwd.getpwnam(message['user'])
     if account.pw_uid:
-        os.setgroups([])
+        os.setgroups(os.getgrouplist(account.pw_name, account.pw_gid))
         os.setgid(account.pw_gid)
         os.setuid(account.pw_uid)
     sys.argv = [str(WORKER)]
@@ -164,7 +175,7 @@ def _run_helper(message):
 
 
 def main():
-    for name in NEEDED:
+    for name in NEEDED + SERVICES.get(sys.argv[1].partition('-')[2], ()):
         importlib.import_module(name)
     for name in USEFUL:
         with contextlib.suppress(ModuleNotFoundError):
