@@ -20,7 +20,7 @@ import time
 from lab import flavours, image, package
 
 HERE = Path(__file__).resolve().parent
-BOOT_SECONDS = 120
+BOOT_SECONDS = 300
 PR_SET_PDEATHSIG = 1
 CHUNK = 1 << 18
 #: The cards of the Fibre Channel fabrics, two on a hub; guest/fcoe.py knows them by these addresses.
@@ -144,6 +144,8 @@ class Machine:
 
     def _send(self, message):
         try:
+            # Reading leaves a limit behind that is too short for a guest on a busy machine.
+            self.wire.settimeout(60)
             self.wire.sendall(json.dumps(message).encode() + b'\n')
         except OSError as error:
             raise BootError(f'the guest is gone: {error}\n' + self.console_tail()) from error

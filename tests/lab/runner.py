@@ -79,7 +79,7 @@ class Run:
                     machine.stop()
                     machine = None
                 if machine is None:
-                    machine = self._boot(prefix, case.declared['IMAGE'])
+                    machine = self._boot(prefix, case)
                 if not self._one(machine, case, prefix):
                     machine.stop()
                     machine = None
@@ -89,9 +89,15 @@ class Run:
             if machine:
                 machine.stop()
 
-    def _boot(self, prefix, flavour):
-        machine = Machine.temporary(flavour)
-        seconds = machine.start(self.wheel, say=report.say)
+    def _boot(self, prefix, case):
+        machine = Machine.temporary(case.declared['IMAGE'])
+        try:
+            seconds = machine.start(self.wheel, say=report.say)
+        except BootError:
+            machine.stop()
+            # Another machine may come up for it; if none does, it is counted at the end.
+            self.cases.put(case)
+            raise
         report.say(f'{prefix}a machine is up after {seconds:.1f} s')
         return machine
 
