@@ -16,7 +16,7 @@ TEXT, REPEAT = 'an image of the lab;', 200_000
 def run(lab):
     multipath = lab.variant == 'multipath'
     target = lab.targets.create(portals=2 if multipath else 1, luns={1: None, 2: None})
-    connections = {f'volume-{lun}': target.properties(lun, plural=multipath) for lun in target.luns}
+    connections = {disk.serial: target.properties(lun, plural=multipath) for lun, disk in target.luns.items()}
     conf = {'glance_store.cinder_use_multipath': multipath, 'glance_store.cinder_enforce_multipath': multipath,
             'glance_store.rootwrap_config': '/etc/glance/rootwrap.conf'}
     caller = lab.caller(user='glance', service='glance', conf=conf, lock_path=lab.make_lock_path('glance', 'glance'))
@@ -29,7 +29,7 @@ def image(lab, service, disk):
     answer = service.add('image-1', TEXT, REPEAT)
     lab.measured('store an image', answer.seconds)
     url, size, _checksum = answer.value
-    lab.equal('where it is', (url, size), ('cinder://volume-1', len(TEXT) * REPEAT))
+    lab.equal('where it is', (url, size), (f'cinder://{disk.serial}', len(TEXT) * REPEAT))
     lab.check('the array holds it', disk.content(0, 3 * len(TEXT)) == TEXT.encode() * 3)
     gone(lab, 'after the upload')
     answer = service.get(url, TEXT, REPEAT)
@@ -41,9 +41,9 @@ def image(lab, service, disk):
 
 
 def grow(lab, service, disk):
-    lab.equal('the size', service.open('volume-2').value, disk.size)
+    lab.equal('the size', service.open(disk.serial).value, disk.size)
     disk.grow('96M')
-    lab.equal('the new size', service.extend_and_write('volume-2', 'the end').value, disk.size)
+    lab.equal('the new size', service.extend_and_write(disk.serial, 'the end').value, disk.size)
     service.close()
     lab.equal('written at the new end', disk.content(disk.size - 7, 7), b'the end')
     gone(lab, 'after the extension')

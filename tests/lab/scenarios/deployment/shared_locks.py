@@ -28,10 +28,11 @@ def run(lab):
             PROTECTION.write_text('2')
             Path(shared).chmod(0o1777)
         else:
-            command.run('chgrp', 'disk', shared)
+            command.run('groupadd', '--force', 'os-brick')
+            command.run('chgrp', 'os-brick', shared)
             Path(shared).chmod(0o2775)
             for user in ('nova', 'cinder'):
-                command.run('usermod', '-a', '-G', 'disk', user)
+                command.run('usermod', '-a', '-G', 'os-brick', user)
         both_at_work(lab, shared)
     finally:
         PROTECTION.write_text(protection)
@@ -40,8 +41,8 @@ def run(lab):
 def both_at_work(lab, shared):
     target = lab.targets.create(portals=2, luns={1: None, 2: None})
     # Each keeps its own lock_path of oslo.concurrency, as services do.
-    callers = [lab.caller(user=user, conf={'lock_path': shared}, lock_path=lab.make_lock_path(user, user))
-               for user in ('nova', 'cinder')]
+    own = {user: lab.make_lock_path(user, user) for user in ('nova', 'cinder')}
+    callers = [lab.caller(user=user, conf={'lock_path': shared}, lock_path=path) for user, path in own.items()]
     connectors = [caller.connector('ISCSI', use_multipath=True) for caller in callers]
     threads = [threading.Thread(target=work, args=(lab, connector, target, lun, caller.user))
                for lun, (caller, connector) in enumerate(zip(callers, connectors), 1)]
@@ -52,8 +53,8 @@ def both_at_work(lab, shared):
     lab.equal('no session in the end', lab.host.sessions(), {})
     names = sorted(path.name for path in Path(shared).iterdir())
     lab.check('the locks are there', 'os-brick-connect_volume' in names, names)
-    for caller in callers:
-        lab.equal(f'{caller.user} has none of its own', list(Path(lab.lock_path).parent.glob(f'*-{caller.user}/*')), [])
+    for user, path in own.items():
+        lab.equal(f'{user} has none of its own', list(Path(path).iterdir()), [])
 
 
 def work(lab, connector, target, lun, user):
