@@ -68,6 +68,10 @@ check: setup
 lint: setup
 	$(TOX) -e lint,tidy
 
+.PHONY: consumers  ## all tests of Nova, Cinder, Glance, cinderclient that meet os_brick, beside upstream 7.1.1
+consumers: setup
+	$(TOX) -e consumers -- --all --write
+
 .PHONY: lab  ## all scenarios on a real kernel in a virtual machine; SCENARIOS="iscsi/chap ..." for some
 lab: setup
 	$(TOX) -e lab -- --package ours $(SCENARIOS)
