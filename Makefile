@@ -52,9 +52,11 @@ wheel: setup
 	$(BIN)/maturin build --release --locked --out dist
 
 # What CI runs of the lab: the main flows, each in both ways, and the promises nobody else makes.  `make lab` runs all.
-MAIN_FLOWS := single_path multipath chap encrypted_symlink detach_elsewhere neighbour_io reused_lun secrets \
-	discovery_many_targets ipv6:upper multipath_conf:yes-no multipath_conf:strict-yes locks_with_upstream bad_input \
-	alternative_portals:dead
+MAIN_FLOWS := iscsi/single_path iscsi/multipath iscsi/chap iscsi/encrypted_symlink iscsi/detach_elsewhere \
+	iscsi/neighbour_io iscsi/reused_lun iscsi/secrets iscsi/discovery_many_targets iscsi/ipv6:upper \
+	iscsi/multipath_conf:yes-no iscsi/multipath_conf:strict-yes iscsi/locks_with_upstream iscsi/bad_input \
+	iscsi/alternative_portals:dead iscsi/forced_detach_dead_target iscsi/named_identity fibre_channel/single_path \
+	fibre_channel/multipath nvmeof/single_path nvmeof/multipath encryptors/luks:luks1 remotefs/nfs:v4 local/paths
 
 .PHONY: test  ## everything CI runs
 test: check
