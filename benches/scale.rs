@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use os_brick_engine::host::view::{device_mapper, iscsi_session};
+use os_brick_engine::inventory::{Answers, Inventory, find_orphans};
 use os_brick_engine::transports::iscsi::{Request, volume_devices, volume_paths};
 use os_brick_engine::transports::settings::Settings;
 use serde_json::{Map, Value, json};
@@ -97,6 +98,10 @@ fn look_ups(criterion: &mut Criterion) {
             drop(black_box(iscsi_session::of_portal(&host.root, &target.portal, &target.iqn)));
         });
         bench("map_over", &|| drop(black_box(device_mapper::map_over(&host.root, &disk))));
+        bench("inventory", &|| drop(black_box(Inventory::read(&host.root))));
+        let inventory = Inventory::read(&host.root);
+        assert_eq!(inventory.paths().count(), count * PATHS);
+        bench("orphans", &|| drop(black_box(find_orphans(&host.root, &inventory, &Answers::default()))));
         bench("volume_devices", &|| drop(black_box(volume_devices(&host, &request, &settings))));
         bench("volume_paths", &|| drop(black_box(volume_paths(&host, &request, &settings))));
     }

@@ -26,6 +26,24 @@ where
     }
 }
 
+/// As `fan_out` for many small pieces of work that do not wait: as many threads as there are processors.
+pub fn spread<T, R, F>(items: &[T], work: F) -> Vec<R>
+where
+    T: Sync,
+    R: Send,
+    F: Fn(&T) -> R + Sync,
+{
+    const WORTH_A_THREAD: usize = 64;
+    let threads = thread::available_parallelism().map_or(1, std::num::NonZero::get).min(items.len() / WORTH_A_THREAD);
+    if threads < 2 {
+        return items.iter().map(work).collect();
+    }
+    match rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("os-brick-{i}")).build() {
+        Ok(pool) => pool.install(|| items.par_iter().with_min_len(WORTH_A_THREAD / 4).map(&work).collect()),
+        Err(_) => items.iter().map(work).collect(),
+    }
+}
+
 /// Does two things at once.
 pub fn both<A, B>(first: impl FnOnce() -> A + Send, second: impl FnOnce() -> B) -> (Option<A>, B)
 where

@@ -1,12 +1,13 @@
 //! The engine of os-brick.
 //!
-//! Only the module map stands here.  Arrows: `boundary -> transports -> devices -> host -> identifiers, error`.
+//! Only the module map stands here.  Arrows: `boundary -> transports -> inventory -> devices -> host -> identifiers, error`.
 
 pub mod devices;
 pub mod error;
 pub mod fan_out;
 pub mod host;
 pub mod identifiers;
+pub mod inventory;
 pub mod log;
 pub mod transports;
 

@@ -5,6 +5,7 @@ mod exceptions;
 mod execute;
 mod fibre_channel;
 mod gate;
+mod inventory;
 mod iscsi;
 mod nvmeof;
 mod operation;
@@ -20,6 +21,8 @@ mod engine {
 
     #[pymodule_export]
     use super::fibre_channel::fibre_channel;
+    #[pymodule_export]
+    use super::inventory::inventory;
     #[pymodule_export]
     use super::iscsi::iscsi;
     #[pymodule_export]
@@ -45,7 +48,7 @@ mod engine {
         gate::log_panics();
         // So that `import os_brick._engine.iscsi` finds what `from os_brick._engine import iscsi` does.
         let modules = py.import("sys")?.getattr("modules")?;
-        for name in ["fibre_channel", "iscsi", "nvmeof", "scsi", "test_support"] {
+        for name in ["fibre_channel", "inventory", "iscsi", "nvmeof", "scsi", "test_support"] {
             modules.set_item(format!("os_brick._engine.{name}"), module.getattr(name)?)?;
         }
         py.import("atexit")?.call_method1("register", (module.getattr("stop_background")?,))?;

@@ -38,6 +38,12 @@ pub fn text(path: &Path) -> Option<String> {
     read(path).ok().flatten()
 }
 
+/// The text of a table of the kernel that grows with the host, such as `/proc/self/mountinfo`.
+pub fn whole(path: &Path) -> Option<String> {
+    let bytes = fs::read(path).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
 /// The names in a directory, sorted; none when it is not there.
 pub fn names(directory: &Path) -> Vec<String> {
     let mut names: Vec<String> = unsorted_names(directory).collect();

@@ -67,7 +67,7 @@ def test_the_rootwrap_filters_are_data(names):
         'data/etc/os-brick/rootwrap.d/os-brick.filters']
 
 
-def test_the_entry_points_are_upstreams(wheel):
+def test_the_entry_points_are_upstreams_and_the_command(wheel):
     lines = [line.strip().replace(' ', '') for line in read(wheel, '/entry_points.txt').splitlines() if line.strip()]
     groups, current = {}, None
     for line in lines:
@@ -79,6 +79,7 @@ def test_the_entry_points_are_upstreams(wheel):
         'oslo.config.opts': {'os_brick=os_brick.opts:list_opts',
                              'os_brick.lightos=os_brick.initiator.connectors.lightos:list_opts'},
         'oslo.config.opts.defaults': {'os_brick=os_brick.opts:set_defaults'},
+        'console_scripts': {'os-brick=os_brick.cli:main'},
     }
 
 

@@ -8,8 +8,15 @@ use crate::paths::{self, Named};
 use crate::sources::{self, Source};
 
 /// From the bottom up.  A module may name its own layer and those below it.
-const LAYERS: [&[&str]; 6] =
-    [&["error", "identifiers"], &["log", "fan_out"], &["host"], &["devices"], &["transports"], &["boundary"]];
+const LAYERS: [&[&str]; 7] = [
+    &["error", "identifiers"],
+    &["log", "fan_out"],
+    &["host"],
+    &["devices"],
+    &["inventory"],
+    &["transports"],
+    &["boundary"],
+];
 
 /// The crates that know Python.
 const PYTHON: [&str; 3] = ["pyo3", "pyo3_log", "pythonize"];

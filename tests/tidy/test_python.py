@@ -19,6 +19,7 @@ READ_ONLY = {
     'fibre_channel': {'volume_paths', 'volume_devices', 'scan_plan'},
     'iscsi': {'volume_paths', 'volume_devices', 'sessions'},
     'scsi': {'multipath_map', 'identity', 'entries'},
+    'inventory': {'read', 'orphans'},
 }
 #: Registers a hook, needs no root.
 ANYWHERE = {'stop_background'}

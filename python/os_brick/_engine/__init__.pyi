@@ -5,9 +5,10 @@ Every function releases the GIL while it works.  A panic inside comes out as a
 BrickException; errors come out as the classes of `os_brick.exception`.
 """
 
-__all__ = ["fibre_channel", "iscsi", "nvmeof", "scsi", "stop_background", "test_support"]
+__all__ = ["fibre_channel", "inventory", "iscsi", "nvmeof", "scsi", "stop_background", "test_support"]
 
 from . import fibre_channel as fibre_channel
+from . import inventory as inventory
 from . import iscsi as iscsi
 from . import nvmeof as nvmeof
 from . import scsi as scsi

@@ -3,6 +3,7 @@
 pub mod block_ioctl;
 pub mod bounded;
 pub mod files;
+pub mod inquiry;
 pub mod lock;
 pub mod nvme;
 pub mod probe;

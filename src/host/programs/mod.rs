@@ -2,6 +2,7 @@
 
 pub mod blkid;
 pub mod blockdev;
+pub mod dmsetup;
 pub mod iscsiadm;
 pub mod mdadm;
 pub mod modprobe;

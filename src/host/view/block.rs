@@ -1,5 +1,7 @@
 //! `/sys/block/NAME` and `/dev/NAME` (kernel: Documentation/ABI/stable/sysfs-block).
 
+use std::path::{Path, PathBuf};
+
 use crate::host::attribute;
 use crate::host::root::Root;
 use crate::identifiers::DeviceName;
@@ -39,9 +41,53 @@ pub fn has_node(root: &Root, name: &DeviceName) -> bool {
 }
 
 /// The whole disk or map behind a path such as `/dev/disk/by-id/...`, `/dev/mapper/...`, `/dev/sdX1`.
-pub fn behind(root: &Root, path: &std::path::Path) -> Option<DeviceName> {
+pub fn behind(root: &Root, path: &Path) -> Option<DeviceName> {
     let real = attribute::canonical(&root.path(path))?;
     DeviceName::from_path(&real)
+}
+
+/// Every name in `/sys/block` with where it leads: `../devices/platform/host2/session1/target2:0:0/2:0:0:1/block/sda`.
+pub fn all(root: &Root) -> Vec<(DeviceName, PathBuf)> {
+    let directory = root.path("/sys/block");
+    attribute::unsorted_names(&directory)
+        .filter_map(|name| Some((name.parse().ok()?, attribute::link(&directory.join(name))?)))
+        .collect()
+}
+
+/// `/sys/dev/block/MAJOR:MINOR`
+pub fn with_number(root: &Root, number: &str) -> Option<DeviceName> {
+    DeviceName::from_path(&attribute::link(&root.path(format!("/sys/dev/block/{number}")))?)
+}
+
+/// What the entries of `slaves/` lead to, as whole disks, with whether they are still there: the link to a disk that was
+/// taken away stays while the device above is open.
+pub fn foundations(root: &Root, name: &DeviceName) -> Vec<(DeviceName, bool)> {
+    let directory = root.path(format!("/sys/block/{name}/slaves"));
+    attribute::names(&directory)
+        .iter()
+        .filter_map(|entry| {
+            let place = directory.join(entry);
+            let whole = attribute::link(&place).as_deref().and_then(whole_disk).or_else(|| entry.parse().ok())?;
+            Some((whole, attribute::exists(&place)))
+        })
+        .collect()
+}
+
+/// The disk of a partition `.../block/sda/sda1`, or the device itself.
+fn whole_disk(leads_to: &Path) -> Option<DeviceName> {
+    let device = DeviceName::from_path(leads_to)?;
+    let above = leads_to.parent().and_then(DeviceName::from_path);
+    let is_partition_of = |disk: &DeviceName| {
+        let number = device.as_str().strip_prefix(disk.as_str()).map(|rest| rest.strip_prefix('p').unwrap_or(rest));
+        number.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    Some(above.filter(is_partition_of).unwrap_or(device))
+}
+
+/// The whole disk of a device or partition.
+pub fn disk_of(root: &Root, device: &DeviceName) -> DeviceName {
+    let link = attribute::link(&root.path(format!("/sys/class/block/{device}")));
+    link.as_deref().and_then(whole_disk).unwrap_or_else(|| device.clone())
 }
 
 fn device_names(root: &Root, directory: &str) -> Vec<DeviceName> {

@@ -53,6 +53,29 @@ pub fn maps(root: &Root) -> Vec<Map> {
         .collect()
 }
 
+/// Any device-mapper device: multipath, LVM, LUKS, a partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    pub device: DeviceName,
+    /// `/sys/block/dm-N/dm/name`
+    pub name: String,
+    /// `/sys/block/dm-N/dm/uuid`: `mpath-...`, `CRYPT-LUKS2-...`, `LVM-...`, `part1-mpath-...`
+    pub uuid: String,
+}
+
+/// One device-mapper device.
+pub fn any(root: &Root, device: &DeviceName) -> Option<Device> {
+    let text = |attribute: &str| attribute::text(&root.path(format!("/sys/block/{device}/dm/{attribute}")));
+    Some(Device { device: device.clone(), name: text("name")?, uuid: text("uuid").unwrap_or_default() })
+}
+
+impl Device {
+    /// The identity of a multipath map.
+    pub fn multipath_identity(&self) -> Option<Wwid> {
+        Wwid::from_udev(self.uuid.strip_prefix(MULTIPATH_UUID)?)
+    }
+}
+
 /// Whether I/O can enter: not suspended, and of some size.
 pub fn is_live(root: &Root, device: &DeviceName) -> bool {
     let suspended = attribute::text(&root.path(format!("/sys/block/{device}/dm/suspended")));

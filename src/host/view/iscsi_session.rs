@@ -26,7 +26,7 @@ pub struct Session {
 const SESSIONS: &str = "/sys/class/iscsi_session";
 
 /// The numbers of all sessions, ascending.
-fn sids(root: &Root) -> Vec<u32> {
+pub fn sids(root: &Root) -> Vec<u32> {
     let mut sids: Vec<u32> = attribute::names(&root.path(SESSIONS))
         .iter()
         .filter_map(|name| name.strip_prefix("session")?.parse().ok())
@@ -39,7 +39,8 @@ fn directory(root: &Root, sid: u32) -> PathBuf {
     root.path(format!("{SESSIONS}/session{sid}"))
 }
 
-fn read(root: &Root, sid: u32) -> Option<Session> {
+/// One session by its number.
+pub fn by_sid(root: &Root, sid: u32) -> Option<Session> {
     let class = directory(root, sid);
     let target_name = attribute::text(&class.join("targetname"))?;
     read_rest(root, sid, target_name)
@@ -50,7 +51,8 @@ fn read_rest(root: &Root, sid: u32, target_name: String) -> Option<Session> {
     let connection = root.path(format!("/sys/class/iscsi_connection/connection{sid}:0"));
     let address = attribute::text(&connection.join("persistent_address"));
     let port = attribute::text(&connection.join("persistent_port"));
-    let device = attribute::canonical(&class.join("device"))?;
+    // The class entry leads to `.../hostH/sessionN/iscsi_session/sessionN`: one link instead of a walk.
+    let device = attribute::link(&class).or_else(|| attribute::canonical(&class.join("device")))?;
     let host = device
         .components()
         .filter_map(|part| part.as_os_str().to_str()?.strip_prefix("host")?.parse().ok())
@@ -65,9 +67,15 @@ fn read_rest(root: &Root, sid: u32, target_name: String) -> Option<Session> {
     })
 }
 
+/// `ifacename` and `initiatorname` of a session; None when the kernel does not know both.
+pub fn initiator(root: &Root, sid: u32) -> Option<(String, String)> {
+    let known = |name: &str| attribute::text(&directory(root, sid).join(name)).filter(|text| text != "(null)");
+    Some((known("ifacename")?, known("initiatorname")?))
+}
+
 /// All sessions, by number.
 pub fn all(root: &Root) -> Vec<Session> {
-    sids(root).into_iter().filter_map(|sid| read(root, sid)).collect()
+    sids(root).into_iter().filter_map(|sid| by_sid(root, sid)).collect()
 }
 
 /// The sessions of one target, by number.

@@ -91,6 +91,38 @@ pub fn by_id_of(root: &Root, devices: &[DeviceName]) -> Vec<(PathBuf, DeviceName
         .collect()
 }
 
+/// The links of encrypted volumes, each with the path of the device its name holds.
+pub fn encrypted(root: &Root) -> Vec<(PathBuf, PathBuf)> {
+    let mut found: Vec<(PathBuf, PathBuf)> = attribute::unsorted_names(&root.path(BY_ID))
+        .filter_map(|name| {
+            let held = named_device(name.strip_prefix("os-brick+")?);
+            Some((Path::new(BY_ID).join(&name), held))
+        })
+        .collect();
+    found.sort_unstable();
+    found
+}
+
+/// `dev+dm-0` is `/dev/dm-0`; a `+` that was there is `=2B`, an `=` that would read as one of these is `=3D`.
+fn named_device(escaped: &str) -> PathBuf {
+    let path = escaped.replace('+', "/");
+    let mut plain = String::from("/");
+    let mut rest = path.as_str();
+    while let Some(place) = rest.find('=') {
+        let (before, code) = rest.split_at(place);
+        let (character, length) = match code.get(1..3) {
+            Some("2B") => ('+', 3),
+            Some("3D") => ('=', 3),
+            _ => ('=', 1),
+        };
+        plain.push_str(before);
+        plain.push(character);
+        rest = &code[length..];
+    }
+    plain.push_str(rest);
+    PathBuf::from(plain)
+}
+
 /// The identity udev gave a disk, from its `scsi-*` link; through its map when the link leads there already.
 pub fn udev_identity(root: &Root, disk: &DeviceName) -> Option<Wwid> {
     attribute::names(&root.path(BY_ID)).into_iter().find_map(|name| {

@@ -34,6 +34,16 @@ pub fn of_target(root: &Root, iqn: &Iqn) -> Vec<NodeRecord> {
     HOMES.iter().flat_map(|home| in_directory(root, &Path::new(home).join(iqn.as_str()))).collect()
 }
 
+/// Every record of the host with its target's name; none for whoever may not read the database.
+pub fn all(root: &Root) -> Vec<(String, NodeRecord)> {
+    let targets = HOMES.iter().flat_map(|home| {
+        attribute::names(&root.path(home)).into_iter().map(|name| (Path::new(home).join(&name), name))
+    });
+    targets
+        .flat_map(|(place, name)| in_directory(root, &place).into_iter().map(move |record| (name.clone(), record)))
+        .collect()
+}
+
 /// The records of one portal of a target.
 pub fn of_portal(root: &Root, portal: &Portal, iqn: &Iqn) -> Vec<NodeRecord> {
     of_target(root, iqn).into_iter().filter(|record| record.portal == *portal).collect()

@@ -38,6 +38,11 @@ pub fn sysfs_wwid(root: &Root, disk: &DeviceName) -> Option<Wwid> {
     attribute::text(&root.path(device(disk).join("wwid"))).as_deref().and_then(Wwid::from_sysfs)
 }
 
+/// `device/vpd_pg83`: the page as the kernel read it when the disk appeared or was last rescanned.
+pub fn page(root: &Root, disk: &DeviceName) -> Option<Vec<u8>> {
+    attribute::read_bytes(&root.path(device(disk).join("vpd_pg83"))).ok().flatten()
+}
+
 /// Writing `1` removes the device.
 pub fn delete_path(disk: &DeviceName) -> PathBuf {
     device(disk).join("delete")

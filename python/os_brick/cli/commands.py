@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What each command of `os-brick` finds out, as plain data."""
+
+import argparse
+import json
+import os
+import sys
+from typing import Any
+
+from os_brick import privileged
+from os_brick.initiator import connector
+from os_brick.initiator import inventory
+from os_brick.privileged import inventory as priv_inventory
+
+
+def _is_root() -> bool:
+    """Tell whether this process is root, and let it do itself what else a daemon does."""
+    if os.geteuid() != 0:
+        return False
+    privileged.default.set_client_mode(False)
+    return True
+
+
+def properties(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the connector properties of this host."""
+    _is_root()
+    return connector.get_connector_properties('sudo', arguments.ip, arguments.multipath, False)
+
+
+def _read() -> dict[str, Any]:
+    return priv_inventory.read() if _is_root() else inventory.read()
+
+
+def volumes(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Return all volumes."""
+    return list(_read()['volumes'])
+
+
+def _is(volume: dict[str, Any], wanted: str) -> bool:
+    names = {volume['device'], volume['name'], volume['identity']}
+    names.update(path['device'] for path in volume['paths'])
+    return wanted in names or os.path.basename(os.path.realpath(wanted)) in names
+
+
+def tree(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Return the volumes that are named, or all.
+
+    :raises ValueError: a name fits no volume
+    """
+    found = volumes(arguments)
+    if not arguments.device:
+        return found
+    for wanted in arguments.device:
+        if not any(_is(volume, wanted) for volume in found):
+            raise ValueError(f'no volume of this host is {wanted}')
+    return [volume for volume in found
+            if any(_is(volume, wanted) for wanted in arguments.device)]
+
+
+def _connection_properties(name: str) -> dict[str, Any]:
+    """Read connection properties, or the connection info that holds them."""
+    if name == '-':
+        text = sys.stdin.read()
+    else:
+        with open(name, encoding='utf-8') as file:
+            text = file.read()
+    try:
+        found = json.loads(text)
+    except ValueError as exc:
+        # The text may hold a password: only the place of the mistake is shown.
+        raise ValueError(f'{name} is not JSON: {exc}') from None
+    if isinstance(found, dict) and isinstance(found.get('data'), dict):
+        found = found['data']
+    if not isinstance(found, dict):
+        raise ValueError(f'{name} holds no connection properties')
+    return found
+
+
+def paths(arguments: argparse.Namespace) -> list[str]:
+    """Return the device paths a volume has on this host."""
+    _is_root()
+    found = _connection_properties(arguments.file)
+    chosen = connector.InitiatorConnector.factory(arguments.protocol, 'sudo', use_multipath=True)
+    return list(chosen.get_volume_paths(found))
+
+
+def orphans(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the findings; the disks are asked when this is root."""
+    return priv_inventory.find_orphans() if _is_root() else inventory.find_orphans()

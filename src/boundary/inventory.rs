@@ -1,0 +1,52 @@
+//! `os_brick._engine.inventory`
+
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+use serde_json::json;
+
+use super::{convert, gate};
+use crate::host::Host;
+use crate::host::act::runner::Direct;
+use crate::host::programs::dmsetup;
+use crate::host::root::Root;
+use crate::inventory::{Answers, Inventory, find_orphans, live};
+use crate::log::HOST;
+
+/// What is attached, and what of it is nobody's.
+#[pymodule]
+pub mod inventory {
+    use super::*;
+
+    /// The volumes, sessions and controllers of the host; `root` is where the machine's files are.
+    #[pyfunction]
+    #[pyo3(signature = (root="/", open_counts=false))]
+    fn read<'py>(py: Python<'py>, root: &str, open_counts: bool) -> PyResult<Bound<'py, PyAny>> {
+        let found = gate::pass(py, || {
+            let host = Host::new(Root::at(root), Arc::new(Direct));
+            let mut found = Inventory::read(&host.root);
+            if open_counts {
+                match dmsetup::open_counts(&host) {
+                    Ok(counts) => found.add_open_counts(&counts),
+                    // A host without device-mapper has no counts, and everything else is known.
+                    Err(error) => log::debug!(target: HOST, "no open counts: {}", error.describe()),
+                }
+            }
+            Ok(found)
+        })?;
+        convert::python(py, &found)
+    }
+
+    /// What is left behind; with `live` every disk that is up is asked for its identity.
+    #[pyfunction]
+    #[pyo3(signature = (root="/", live=false))]
+    fn orphans<'py>(py: Python<'py>, root: &str, live: bool) -> PyResult<Bound<'py, PyAny>> {
+        let (findings, silent) = gate::pass(py, || {
+            let host = Host::new(Root::at(root), Arc::new(Direct));
+            let found = Inventory::read(&host.root);
+            let answers = if live { super::live::ask(&host, &found) } else { Answers::default() };
+            Ok((find_orphans(&host.root, &found, &answers), answers.silent))
+        })?;
+        convert::python(py, &json!({"findings": findings, "silent": silent, "live": live}))
+    }
+}

@@ -1,0 +1,170 @@
+//! SCSI disks and the maps over them: iSCSI, Fibre Channel, and what is in the machine.
+
+use std::collections::HashMap;
+use std::path::Path as FilePath;
+
+use crate::fan_out;
+use crate::host::attribute;
+use crate::host::root::Root;
+use crate::host::view::fc_rports::{self, RemotePort};
+use crate::host::view::{block, iscsi_session, scsi};
+use crate::identifiers::{DeviceName, Hctl};
+
+use super::Session;
+use super::consumers::{Floor, Stack};
+use super::volume::{Connection, Kind, Path, Volume};
+
+/// The SCSI side of a host.
+pub struct Scsi {
+    pub volumes: Vec<Volume>,
+    pub sessions: Vec<Session>,
+}
+
+/// A disk by where its entry in `/sys/block` leads.
+struct Place {
+    disk: DeviceName,
+    hctl: Hctl,
+    session: Option<u32>,
+}
+
+pub fn read(root: &Root, stack: &Stack) -> Scsi {
+    let places: Vec<Place> = stack.devices.iter().filter_map(|(disk, leads_to)| place(disk, leads_to)).collect();
+    let mut sessions = sessions(root);
+    let known: HashMap<u32, usize> = sessions.iter().enumerate().map(|(at, session)| (session.sid, at)).collect();
+    let ports = fc_rports::by_target(root);
+    let drivers = drivers(root, &places);
+    let paths = fan_out::spread(&places, |place| {
+        let session = place.session.and_then(|sid| known.get(&sid)).map(|at| &sessions[*at]);
+        let port = ports.get(&(place.hctl.host, place.hctl.channel, place.hctl.target));
+        path(root, place, connection(place, session, port, &drivers))
+    });
+    for place in &places {
+        if let Some(at) = place.session.and_then(|sid| known.get(&sid)) {
+            sessions[*at].disks.push(place.disk.clone());
+        }
+    }
+    sessions.iter_mut().for_each(|session| session.disks.sort_by_key(super::by_number));
+    Scsi { volumes: volumes(root, stack, paths), sessions }
+}
+
+fn place(disk: &DeviceName, leads_to: &FilePath) -> Option<Place> {
+    let parts: Vec<&str> = leads_to.iter().filter_map(|part| part.to_str()).collect();
+    // Tapes and enclosures have no `block`, CD drives (`sr0`) are no volumes.
+    let at = parts.iter().rposition(|part| *part == "block")?;
+    let hctl = parts.get(at.checked_sub(1)?)?.parse().ok()?;
+    let session = parts.iter().find_map(|part| part.strip_prefix("session")?.parse().ok());
+    disk.as_str().starts_with("sd").then(|| Place { disk: disk.clone(), hctl, session })
+}
+
+fn sessions(root: &Root) -> Vec<Session> {
+    let read = |session: &iscsi_session::Session| Session {
+        sid: session.sid,
+        target: session.target_name.clone(),
+        portal: session.portal.as_ref().map(ToString::to_string),
+        state: session.state(root),
+        disks: Vec::new(),
+    };
+    let names: Vec<u32> = iscsi_session::sids(root);
+    let found = fan_out::spread(&names, |sid| iscsi_session::by_sid(root, *sid).map(|session| read(&session)));
+    found.into_iter().flatten().collect()
+}
+
+/// The drivers of the hosts whose disks come over nothing that is known here.
+fn drivers(root: &Root, places: &[Place]) -> HashMap<u32, String> {
+    let mut drivers = HashMap::new();
+    for place in places.iter().filter(|place| place.session.is_none()) {
+        let host = place.hctl.host;
+        drivers.entry(host).or_insert_with(|| {
+            let driver = attribute::text(&root.path(format!("/sys/class/scsi_host/host{host}/proc_name")));
+            driver.filter(|name| !matches!(name.as_str(), "" | "<NULL>")).unwrap_or_else(|| "scsi".to_owned())
+        });
+    }
+    drivers
+}
+
+fn connection(
+    place: &Place,
+    session: Option<&Session>,
+    port: Option<&RemotePort>,
+    drivers: &HashMap<u32, String>,
+) -> Connection {
+    match (session, port) {
+        (Some(session), _) => Connection {
+            transport: "iscsi".to_owned(),
+            target: Some(session.target.clone()),
+            portal: session.portal.clone(),
+            name: Some(format!("session{}", session.sid)),
+            state: session.state.clone(),
+        },
+        (None, Some(port)) => Connection {
+            transport: "fibre_channel".to_owned(),
+            target: port.node_name.clone(),
+            portal: Some(port.port_name.clone()),
+            name: Some(port.name.clone()),
+            state: Some(port.state.clone()),
+        },
+        (None, None) => {
+            let driver = drivers.get(&place.hctl.host).cloned().unwrap_or_else(|| "iscsi".to_owned());
+            Connection { transport: driver, target: None, portal: None, name: None, state: None }
+        }
+    }
+}
+
+fn path(root: &Root, place: &Place, connection: Connection) -> Path {
+    let state = scsi::state(root, &place.disk);
+    let connected = match (connection.transport.as_str(), connection.state.as_deref()) {
+        ("iscsi", state) => state == Some("LOGGED_IN"),
+        ("fibre_channel", state) => state.is_some_and(RemotePort::is_online),
+        _ => true,
+    };
+    Path {
+        device: place.disk.clone(),
+        address: place.hctl.to_string(),
+        usable: connected && state.as_deref() == Some("running"),
+        state,
+        identity: scsi::wwid(root, &place.disk),
+        size: block::size(root, &place.disk),
+        connection,
+    }
+}
+
+/// Maps with their disks, and the disks no map holds.
+fn volumes(root: &Root, stack: &Stack, paths: Vec<Path>) -> Vec<Volume> {
+    let mut paths: HashMap<DeviceName, Path> = paths.into_iter().map(|path| (path.device.clone(), path)).collect();
+    let mut volumes: Vec<Volume> = Vec::new();
+    for floor in stack.floors.values() {
+        volumes.extend(map(root, floor, &mut paths));
+    }
+    volumes.extend(paths.into_values().map(|path| Volume {
+        device: path.device.clone(),
+        kind: Kind::Disk,
+        name: None,
+        identity: path.identity.clone(),
+        size: path.size,
+        paths: vec![path],
+        mounts: Vec::new(),
+        consumers: Vec::new(),
+        links: Vec::new(),
+        open_count: None,
+    }));
+    volumes
+}
+
+fn map(root: &Root, floor: &Floor, paths: &mut HashMap<DeviceName, Path>) -> Option<Volume> {
+    let mapped = floor.mapped.as_ref()?;
+    let identity = mapped.multipath_identity()?;
+    let mut own: Vec<Path> = floor.below.iter().filter_map(|(disk, _)| paths.remove(disk)).collect();
+    own.sort_by_key(|path| super::by_number(&path.device));
+    Some(Volume {
+        device: floor.device.clone(),
+        kind: Kind::Multipath,
+        name: Some(mapped.name.clone()),
+        identity: Some(identity),
+        size: block::size(root, &floor.device),
+        paths: own,
+        mounts: Vec::new(),
+        consumers: Vec::new(),
+        links: Vec::new(),
+        open_count: None,
+    })
+}
