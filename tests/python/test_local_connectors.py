@@ -46,7 +46,7 @@ def test_the_path_is_handed_out(made, kind, volume):
 
 
 @BOTH
-def test_the_size_of_a_file_needs_no_blockdev(made, kind, volume):
+def test_sc_12_the_size_of_a_file_needs_no_blockdev(made, kind, volume):
     """GPFS volumes are files, which blockdev refuses."""
     assert made.extend_volume({'device_path': volume}) == 5000
 
