@@ -46,7 +46,8 @@ def test_the_extension_is_private_and_typed(names):
     assert extensions == {'os_brick/_engine.abi3.so'}
     assert 'os_brick/py.typed' in names
     assert {name for name in names if name.endswith('.pyi')} == {
-        f'os_brick/_engine/{part}.pyi' for part in ('__init__', 'iscsi', 'scsi', 'test_support')}
+        f'os_brick/_engine/{part}.pyi' for part in (
+            '__init__', 'fibre_channel', 'inventory', 'iscsi', 'nvmeof', 'scsi', 'test_support')}
 
 
 def test_nothing_strange_is_packed(names):
