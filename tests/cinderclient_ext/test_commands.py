@@ -23,7 +23,9 @@ def start(cinder, tmp_path):
         return subprocess.Popen(
             [sys.executable, PROGRAM, str(user), '--os-auth-type', 'noauth', '--os-endpoint', cinder.endpoint,
              '--os-project-id', 'project', *arguments],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, stdin=subprocess.DEVNULL)
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, stdin=subprocess.DEVNULL,
+            # Whoever runs the tests in the background of a shell has it ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     return start
 
 
