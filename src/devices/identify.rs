@@ -12,7 +12,7 @@ use crate::host::act::bounded;
 use crate::host::root::Root;
 use crate::host::view::{block, device_mapper, links, scsi};
 use crate::host::{Host, wait};
-use crate::identifiers::{DeviceName, Wwid};
+use crate::identifiers::{DeviceName, Naming, Wwid, naming};
 use crate::log::DEVICES;
 
 /// How long a disk has to answer an INQUIRY; a path that needs longer is no use to an attach.
@@ -44,16 +44,26 @@ pub fn ask_again(host: &Host, disk: &DeviceName) -> Result<Verdict> {
     let map = device_mapper::map_over(root, disk);
     match (map, &now) {
         // The kernel may have been told by somebody else's rescan already; the map keeps its first identity.
-        (Some(map), Some(now)) if map.wwid != *now && !agrees_with_another_path(host, disk, &map, now) => {
+        (Some(map), Some(now)) if map.wwid != *now && !is_another_name(host, disk, &map, now) => {
             Ok(Verdict::Stale { was: map.wwid.to_string(), now: Some(now.clone()) })
         }
         _ => Ok(Verdict::Current(now)),
     }
 }
 
-/// Whether the other disks of a map show the same identity as this one: then multipath was configured to name the
-/// map by another designator, and nothing is stale.
-fn agrees_with_another_path(host: &Host, disk: &DeviceName, map: &device_mapper::Map, now: &Wwid) -> bool {
+/// Whether multipath was configured to name the map by something else than the designator `now` comes from: then
+/// nothing is stale.
+fn is_another_name(host: &Host, disk: &DeviceName, map: &device_mapper::Map, now: &Wwid) -> bool {
+    match scsi::page(&host.root, disk).map_or(Naming::Silent, |page| naming(&page, &map.wwid)) {
+        Naming::Offered => true,
+        Naming::Contradicted => false,
+        Naming::Silent => agrees_with_other_paths(host, disk, map, now),
+    }
+}
+
+/// Where the page cannot tell (a serial number, what a rule of udev made up): whether udev says so, and all disks of
+/// the map show the same.
+fn agrees_with_other_paths(host: &Host, disk: &DeviceName, map: &device_mapper::Map, now: &Wwid) -> bool {
     links::udev_identity(&host.root, disk).is_some_and(|by_udev| by_udev == map.wwid)
         && block::slaves(&host.root, &map.device)
             .iter()

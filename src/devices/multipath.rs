@@ -128,11 +128,13 @@ pub fn check_available(host: &Host, wanted: bool, enforced: bool) -> Result<()> 
     }
 }
 
-/// Waits until multipathd no longer watches the disks; after that asks it to let go of what is left.
+/// Waits until multipathd no longer watches the disks, which are gone; after that asks it to let go of what is left.
+/// A disk that is there is another that got the name, and multipathd is right to watch it.
 pub fn wait_until_forgotten(host: &Host, disks: &[DeviceName], timeout: Duration) -> Result<()> {
     let watched = || -> Result<Vec<DeviceName>> {
         let paths = multipathd::paths(host)?;
-        Ok(disks.iter().filter(|disk| paths.contains_key(*disk)).cloned().collect())
+        let is_left = |disk: &&DeviceName| paths.contains_key(*disk) && !block::exists(&host.root, disk);
+        Ok(disks.iter().filter(is_left).cloned().collect())
     };
     let gone = wait::until(Instant::now() + timeout, || Ok(watched()?.is_empty().then_some(())));
     match gone {

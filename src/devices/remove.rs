@@ -17,7 +17,7 @@ use crate::host::programs::{blockdev, multipath as multipath_program, multipathd
 use crate::host::view::device_mapper::{self, Map};
 use crate::host::view::{block, links, scsi};
 use crate::host::{Host, wait};
-use crate::identifiers::{DeviceName, Wwid};
+use crate::identifiers::{DeviceName, Hctl, Wwid};
 use crate::log::DEVICES;
 
 /// A map stays "in use" for a moment while udev looks at it; longer means that somebody really has it open.
@@ -269,9 +269,9 @@ fn flush_map(host: &Host, map: &Map, patience: Duration) -> Result<()> {
         return multipath_program::flush(host, &map.name, patience.max(Duration::from_secs(30)));
     }
     match multipathd::remove_map(host, &map.name) {
-        Err(Error::Command(failure)) if failure.argv.starts_with("multipathd del map") => Err(Error::Command(failure)),
-        Err(_) => multipath_program::flush(host, &map.name, patience.max(Duration::from_secs(30))),
         Ok(()) => Ok(()),
+        Err(refused) if multipathd::is_running(host).is_ok() => Err(refused),
+        Err(_) => multipath_program::flush(host, &map.name, patience.max(Duration::from_secs(30))),
     }
 }
 
@@ -320,9 +320,11 @@ pub fn flush(host: &Host, disk: &DeviceName, force: bool) -> Result<()> {
     })
 }
 
-/// Deletes all disks at once and waits until they, their nodes and their links are gone.
+/// Deletes all disks at once and waits until they and their nodes are gone.
 fn delete_disks(host: &Host, disks: &[DeviceName], collected: &mut Collected) -> Result<()> {
-    let present: Vec<DeviceName> = disks.iter().filter(|disk| block::exists(&host.root, disk)).cloned().collect();
+    let root = &host.root;
+    let known: Vec<(&DeviceName, Option<Hctl>)> = disks.iter().map(|disk| (disk, scsi::hctl(root, disk))).collect();
+    let present: Vec<DeviceName> = disks.iter().filter(|disk| block::exists(root, disk)).cloned().collect();
     let written = fan_out(&present, |disk| {
         let path = scsi::delete_path(disk);
         match bounded::write(host, &path, "1", DISK_GONE) {
@@ -334,12 +336,13 @@ fn delete_disks(host: &Host, disks: &[DeviceName], collected: &mut Collected) ->
     for result in written {
         collected.check(result)?;
     }
+    let is_left = |(disk, address): &&(&DeviceName, Option<Hctl>)| match scsi::hctl(root, disk) {
+        // At another address it is another disk that got the name.
+        Some(now) => address.as_ref() == Some(&now),
+        None => block::exists(root, disk) || block::has_node(root, disk),
+    };
     let left = || -> Vec<String> {
-        disks
-            .iter()
-            .filter(|disk| block::exists(&host.root, disk) || block::has_node(&host.root, disk))
-            .map(|disk| disk.dev_path().display().to_string())
-            .collect()
+        known.iter().filter(is_left).map(|(disk, _)| disk.dev_path().display().to_string()).collect()
     };
     let gone = wait::until_true(Instant::now() + DISK_GONE, || left().is_empty());
     if gone { Ok(()) } else { collected.check(Err::<(), _>(Error::PathsNotRemoved { paths: left() })).map(drop) }
@@ -367,8 +370,9 @@ fn stale_links(host: &Host, devices: &[DeviceName], identity: Option<&Wwid>) -> 
     let is_stale = |link: &PathBuf, device: &DeviceName| {
         !block::exists(&host.root, device)
             || identity.is_some_and(|gone| {
-                let digits = gone.as_str().get(1..).unwrap_or_default();
-                link.to_string_lossy().ends_with(digits) && carries(device).as_ref() != Some(gone)
+                let digits = gone.as_str().get(1..).filter(|digits| !digits.is_empty());
+                let names_it = digits.is_some_and(|digits| link.to_string_lossy().ends_with(digits));
+                names_it && carries(device).as_ref() != Some(gone)
             })
     };
     links::by_id_of(&host.root, devices)

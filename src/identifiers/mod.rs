@@ -23,5 +23,5 @@ pub use nqn::Nqn;
 pub use portal::Portal;
 pub use secret::Secret;
 pub use uuid::Uuid;
-pub use wwid::{Wwid, scsi_id};
+pub use wwid::{Naming, Wwid, naming, scsi_id};
 pub use wwpn::Wwpn;

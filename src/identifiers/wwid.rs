@@ -59,26 +59,78 @@ struct Designator<'a> {
     value: &'a [u8],
 }
 
+impl Designator<'_> {
+    /// Whether there is anything in it: padding alone is no identity.
+    fn is_said(&self) -> bool {
+        !printed(self).is_empty()
+    }
+}
+
 /// The identity `scsi_id --page 0x83` (systemd `scsi_serial.c`, `id_search_list`) takes from the page: NAA before
 /// EUI-64, registered extended NAA before registered NAA.  Text designators (T10, vendor) are None here, because
 /// udev rewrites their blanks: the caller reads udev's own result for those.
 pub fn scsi_id(page: &[u8]) -> Option<Wwid> {
-    if page.len() < 4 || page[1] != 0x83 {
-        return None;
-    }
-    let length = usize::from(u16::from_be_bytes([page[2], page[3]]));
-    let all = designators(&page[4..page.len().min(4 + length)]);
+    let all = designators(descriptors(page));
     let naa = |nibbles: Option<u8>| {
         all.iter().find(|d| {
-            d.kind == 3 && d.association == 0 && !d.value.is_empty() && nibbles.is_none_or(|n| d.value[0] >> 4 == n)
+            d.kind == 3 && d.association == 0 && d.is_said() && nibbles.is_none_or(|n| d.value[0] >> 4 == n)
         })
     };
     if let Some(found) = naa(Some(6)).or_else(|| naa(Some(5))).or_else(|| naa(None)) {
         return Some(Wwid(format!("3{}", printed(found))));
     }
     all.iter()
-        .find(|d| d.kind == 2 && d.association == 0 && !d.value.is_empty())
+        .find(|d| d.kind == 2 && d.association == 0 && d.is_said())
         .map(|found| Wwid(format!("2{}", printed(found))))
+}
+
+/// What VPD page 0x83 says about an identity that need not be the one `scsi_id` takes from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Naming {
+    /// One of its designators is this identity.
+    Offered,
+    /// It has designators of this kind, and they are others.
+    Contradicted,
+    /// It has nothing of this kind.
+    Silent,
+}
+
+/// Looks for an identity among all designators of the unit; the digit before it is the designator's type.
+pub fn naming(page: &[u8], wwid: &Wwid) -> Naming {
+    let own = plain(wwid.as_str());
+    let Some(kind) = own.chars().next().and_then(|digit| digit.to_digit(10)) else {
+        return Naming::Silent;
+    };
+    let of_kind = designators(descriptors(page)).into_iter().filter(|d| d.association == 0 && u32::from(d.kind) == kind);
+    let mut seen = Naming::Silent;
+    for designator in of_kind {
+        let value = printed(&designator);
+        // Before a vendor's own designator (type 0) `scsi_id` puts vendor and model.
+        let is_it = if kind == 0 { own.ends_with(&plain(&value)) } else { own == plain(&format!("{kind}{value}")) };
+        if is_it && designator.is_said() {
+            return Naming::Offered;
+        }
+        seen = Naming::Contradicted;
+    }
+    seen
+}
+
+/// As udev prints text: blanks as one underscore (`util_replace_whitespace`), and here in one case.
+fn plain(text: &str) -> String {
+    text.split(|c: char| c.is_whitespace() || c == '_')
+        .filter(|word| !word.is_empty())
+        .collect::<Vec<_>>()
+        .join("_")
+        .to_ascii_lowercase()
+}
+
+/// The descriptors of a page 0x83; of another page none.
+fn descriptors(page: &[u8]) -> &[u8] {
+    if page.len() < 4 || page[1] != 0x83 {
+        return &[];
+    }
+    let length = usize::from(u16::from_be_bytes([page[2], page[3]]));
+    &page[4..page.len().min(4 + length)]
 }
 
 fn designators(mut rest: &[u8]) -> Vec<Designator<'_>> {

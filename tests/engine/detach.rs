@@ -261,7 +261,6 @@ fn id_03_a_logout_that_finds_nothing_has_succeeded() {
 /// ID-26: another attach got the name of the removed disk before multipathd or udev had noticed; what they know and
 /// link now is the other volume's.
 #[test]
-#[ignore = "engine: remove.rs settle() waits for names, and takes path and links of a new disk of the same name away"]
 fn id_27_a_name_that_is_used_again_is_left_alone() {
     let (fake, portal) = host_with_volume();
     let other = fake.portal();

@@ -130,7 +130,6 @@ fn mp_26_a_map_that_stays_is_removed_again() {
 
 /// ID-27: no multipathd, nobody to ask; `multipath -f` removes the map itself.
 #[test]
-#[ignore = "engine: remove.rs flush_map() takes a multipathd that cannot be started for one that refuses"]
 fn id_27_without_multipathd_a_map_goes_all_the_same() {
     let (fake, portals) = host_with_portals::<2>();
     let properties = all_paths(&portals, IQN, 1);

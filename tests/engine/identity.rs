@@ -63,7 +63,6 @@ fn ic_38_a_leftover_map_goes_with_its_paths() {
 
 /// Somebody's rescan told the kernel already; the map still goes under the old name.
 #[test]
-#[ignore = "engine: identify.rs agrees_with_another_path() holds for every map whose paths all show the new identity"]
 fn ic_38_a_leftover_map_over_rescanned_disks_is_seen() {
     let (fake, portals) = host_with_portals::<2>();
     let properties = all_paths(&portals, IQN, 1);
@@ -137,7 +136,6 @@ fn paths_with_different_identities_are_refused() {
 
 /// SE-08: whichever path is up first, and whatever map it became.
 #[test]
-#[ignore = "engine: coordinate.rs hands out the map of the first path after the named path showed another identity"]
 fn the_path_that_is_named_decides_between_identities() {
     let (fake, portals) = host_with_two_volumes();
     let properties = merged(&list(&portals), &one_path(&portals[1], IQN2, 1));
@@ -158,7 +156,6 @@ fn ic_38_an_identity_that_differs_from_the_properties_is_a_warning() {
 
 /// The refused disk is taken away again; the locks of the attach must not be in the way of that.
 #[test]
-#[ignore = "engine: connect.rs finish() disconnects while once() still holds the operation's locks, and waits 20 minutes"]
 fn ic_38_enforced_an_identity_that_differs_is_refused() {
     for use_multipath in [true, false] {
         let (fake, portals) = host_with_portals::<2>();
@@ -170,6 +167,26 @@ fn ic_38_enforced_an_identity_that_differs_is_refused() {
         };
         assert!(reason.contains("60014059999999999999999999999999"), "{reason}");
         assert!(reason.contains(&Volume::number(1).id()), "{reason}");
+        fake.assert_clean();
+    }
+}
+
+/// What somebody else attached is theirs, whatever these properties say of it.
+#[test]
+fn ic_38_a_volume_that_is_attached_already_stays_when_it_is_refused() {
+    for use_multipath in [true, false] {
+        let (fake, portals) = host_with_portals::<2>();
+        let chosen = json!({"use_multipath": use_multipath});
+        let properties = all_paths(&portals, IQN, 1);
+        let attached = attach(&fake, &properties, &settings(&chosen));
+        fake.settle();
+        let disks = fake.disks();
+        let wrong = merged(&properties, &json!({"wwn": "60014059999999999999999999999999"}));
+        let enforced = settings(&merged(&chosen, &json!({"enforce_identity": true})));
+        connect(&fake, &wrong, &enforced).expect_err("the identity is another");
+        assert_eq!(fake.disks(), disks);
+        assert_eq!(attach(&fake, &properties, &settings(&chosen)), attached);
+        detach(&fake, &properties, &settings(&chosen));
         fake.assert_clean();
     }
 }

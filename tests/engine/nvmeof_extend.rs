@@ -19,12 +19,12 @@ fn x_13_a_volume_with_blocks_of_four_kibibytes_grows_at_once() {
         let namespace = Namespace { shift, ..Namespace::number(1) };
         fake.map_namespace(NQN, 1, namespace.clone());
         let properties = volume(NQN, &portals, 1);
-        attach(&fake, &properties, &multipath());
+        let disk = attach(&fake, &properties, &multipath()).replace("/dev/", "");
         fake.map_namespace(NQN, 1, namespace.sized(3 * GIB));
         let (size, took) = timed(|| extend(&fake, &properties));
         assert_eq!(size, Ok(3 * GIB));
         assert!(took < Duration::from_secs(8), "{took:?}");
-        assert_eq!(fake.tree().read("/sys/block/nvme0n1/size"), Some((3 * GIB / 512).to_string()));
+        assert_eq!(fake.tree().read(&format!("/sys/block/{disk}/size")), Some((3 * GIB / 512).to_string()));
     }
 }
 

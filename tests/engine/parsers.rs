@@ -3,7 +3,7 @@
 use os_brick_engine::host::programs::iscsiadm::{parse_interface_transport, parse_send_targets};
 use os_brick_engine::host::programs::multipathd::{parse_default, parse_paths};
 use os_brick_engine::host::view::node_record;
-use os_brick_engine::identifiers::scsi_id;
+use os_brick_engine::identifiers::{Naming, Wwid, naming, scsi_id};
 
 use crate::support::vpd;
 
@@ -158,4 +158,21 @@ fn the_fakes_pages_are_those_of_lio() {
     let naa = vpd::bytes("6001405f3a2b1c4d5e6f708192a3b4c5");
     let page = vpd::lio(&naa, "f3a2b1c4", "iqn.2003-01.org.linux-iscsi:lab");
     assert_eq!(scsi_id(&page).map(|wwid| wwid.to_string()).as_deref(), Some("36001405f3a2b1c4d5e6f708192a3b4c5"));
+}
+
+/// SE-08: a leftover map is told from one that multipath was configured to name otherwise.
+#[test]
+fn ic_38_a_page_says_which_identities_are_its_own() {
+    let naa = vpd::bytes("6001405f3a2b1c4d5e6f708192a3b4c5");
+    let page = vpd::lio(&naa, "f3a2b1c4", "iqn.2003-01.org.linux-iscsi:lab");
+    let says = |identity: &str| naming(&page, &Wwid::from_udev(identity).expect("it is one"));
+    for own in ["36001405f3a2b1c4d5e6f708192a3b4c5", "36001405F3A2B1C4D5E6F708192A3B4C5", "1LIO-ORG_fileio:f3a2b1c4"] {
+        assert_eq!(says(own), Naming::Offered, "{own}");
+    }
+    for other in ["36001405f3a2b1c4d5e6f708192a3b4c6", "1LIO-ORG_fileio:f3a2b1c5", "3", "1LIO-ORG"] {
+        assert_eq!(says(other), Naming::Contradicted, "{other}");
+    }
+    for unknown in ["SLIO-ORG_disk_f3a2b1c4", "20025385000000001", "naa.6001405f3a2b1c4d5e6f708192a3b4c5"] {
+        assert_eq!(says(unknown), Naming::Silent, "{unknown}");
+    }
 }

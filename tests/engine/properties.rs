@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use os_brick_engine::host::programs::iscsiadm::{parse_interface_transport, parse_send_targets};
 use os_brick_engine::host::programs::multipathd::{parse_default, parse_paths};
 use os_brick_engine::host::view::node_record::{setting, with_settings};
-use os_brick_engine::identifiers::{AddressingMode, DeviceName, Hctl, Iqn, Lun, Portal, Wwid, scsi_id};
+use os_brick_engine::identifiers::{AddressingMode, DeviceName, Hctl, Iqn, Lun, Naming, Portal, Wwid, naming, scsi_id};
 use proptest::prelude::*;
 
 use crate::support::vpd::{Designator, page83};
@@ -168,6 +168,7 @@ proptest! {
         for page in [&bytes, &page] {
             if let Some(wwid) = scsi_id(page) {
                 prop_assert!(wwid.as_str().starts_with(['2', '3']));
+                prop_assert_eq!(naming(page, &wwid), Naming::Offered);
             }
         }
     }
@@ -187,6 +188,19 @@ proptest! {
         all.insert(position.min(all.len()), Designator { code_set: 1, association: 0, kind: 3, value: &value });
         let hex: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
         prop_assert_eq!(scsi_id(&page83(&all)).map(|wwid| wwid.to_string()), Some(format!("3{hex}")));
+    }
+
+    #[test]
+    fn no_identity_is_too_strange_for_a_page(
+        bytes in proptest::collection::vec(any::<u8>(), 0..100),
+        identity in prop_oneof![any_text(), "[0-9S][ -~]{0,20}"],
+    ) {
+        let length = u16::try_from(bytes.len()).expect("it is short");
+        let page = [&[0, 0x83][..], &length.to_be_bytes(), &bytes].concat();
+        if let Some(wwid) = Wwid::from_udev(&identity) {
+            let known = naming(&page, &wwid);
+            prop_assert!(known == Naming::Silent || identity.trim().starts_with(|c: char| c.is_ascii_digit() || c == '_'));
+        }
     }
 
     #[test]

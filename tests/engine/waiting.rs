@@ -342,7 +342,6 @@ all_at_once! {
 
 /// multipathd was told the identity, in vain; told it stays it would make a map of the next disk with it.
 #[test]
-#[ignore = "engine: remove.rs finish() takes the identity out of the wwids file only when there was a map"]
 fn ic_25_without_a_map_multipathd_is_told_again() {
     let (fake, portals) = host_with_portals::<2>();
     fake.behave(|manners| {
@@ -357,7 +356,6 @@ fn ic_25_without_a_map_multipathd_is_told_again() {
 
 /// A dead portal comes back while the volume is attached.
 #[test]
-#[ignore = "engine: coordinate.rs finish() starts late paths while it still holds the intent they give up for"]
 fn a_portal_that_comes_back_joins_the_map() {
     let (fake, [first, second]) = host_with_portals();
     fake.stop_portal(&second);

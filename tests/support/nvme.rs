@@ -243,6 +243,13 @@ impl Machine {
         attribute("uuid", namespace.uuid.clone());
         attribute("nguid", namespace.nguid.clone());
         attribute("ana_state", namespace.ana.map(str::to_owned));
+        if let Some(controller) = state.nvme.controllers.get_mut(&number) {
+            controller.seen.insert(nsid, namespace.clone());
+        }
+        // The kernel adds the disk with the first path the storage serves (nvme_mpath_set_live).
+        if namespace.ana.is_some_and(|state| !state.ends_with("optimized")) {
+            return;
+        }
         let head = format!("/sys/devices/virtual/block/{device}");
         self.tree.write(&format!("{head}/size"), format!("{}\n", namespace.size / 512));
         self.tree.directory(&format!("{head}/holders"));
@@ -250,9 +257,6 @@ impl Machine {
         self.tree.link(&format!("/sys/block/{device}"), &head);
         if !self.tree.exists(&format!("/dev/{device}")) {
             self.tree.write(&format!("/dev/{device}"), vec![0; 8192]);
-        }
-        if let Some(controller) = state.nvme.controllers.get_mut(&number) {
-            controller.seen.insert(nsid, namespace.clone());
         }
     }
 

@@ -30,8 +30,7 @@ impl Tree {
         let parent = place.parent().expect("an attribute has a directory");
         fs::create_dir_all(parent).expect("the tree is ours to write");
         // Whole at once, as the kernel's attributes are: nobody reads half of one.
-        static NUMBER: AtomicUsize = AtomicUsize::new(0);
-        let new = self.place(format!("/.new-{}", NUMBER.fetch_add(1, Ordering::Relaxed)));
+        let new = self.new_place();
         fs::write(&new, content).expect("the tree is ours to write");
         let place = place.canonicalize().unwrap_or(place);
         fs::rename(new, place).expect("the tree is ours to write");
@@ -46,8 +45,16 @@ impl Tree {
         let place = self.place(link);
         let parent = place.parent().expect("a link has a directory");
         fs::create_dir_all(parent).expect("the tree is ours to write");
-        let _ = fs::remove_file(&place);
-        symlink(relative(link, target), place).expect("the tree is ours to write");
+        // A link that leads elsewhere by now was never away.
+        let new = self.new_place();
+        symlink(relative(link, target), &new).expect("the tree is ours to write");
+        fs::rename(new, place).expect("the tree is ours to write");
+    }
+
+    /// A name nobody looks at.
+    fn new_place(&self) -> PathBuf {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        self.place(format!("/.new-{}", NUMBER.fetch_add(1, Ordering::Relaxed)))
     }
 
     /// The last component of what a link leads to, whether or not that exists.

@@ -1,37 +1,25 @@
 //! Attaching a volume.
 
-use log::{debug, info, warn};
+use log::{info, warn};
 
-use crate::devices::{identify, multipath};
+use crate::devices::multipath;
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::host::programs::iscsiadm;
-use crate::identifiers::Wwid;
 use crate::log::{ISCSI, Phases};
 use crate::transports::portals;
 use crate::transports::settings::Settings;
 
-use super::coordinate::{self, Outcome};
 use super::operation::Context;
+use super::outcome::{Attachment, Outcome};
 use super::path::{self, Path, Stop};
 use super::request::{Request, Target};
-use super::{discovery, join};
+use super::{coordinate, discovery, join};
 
 /// How often an attach begins anew when somebody else logged out of its sessions.
 const ATTEMPTS: usize = 3;
 /// Transports a named interface may have (open-iscsi).
 const TRANSPORTS: [&str; 9] = ["be2iscsi", "bnx2i", "cxgb3i", "default", "cxgb4i", "qla4xxx", "ocs", "iser", "tcp"];
-
-/// What `connect_volume` returns.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attachment {
-    /// `/dev/dm-N` or `/dev/sdX`
-    pub path: String,
-    /// The identity as udev has it; empty when the disk has none.
-    pub scsi_wwn: String,
-    /// The identity, when there is a map.
-    pub multipath_id: Option<String>,
-}
 
 /// Attaches the volume.  On failure everything this call made is taken away again and the first error is returned.
 pub fn connect(host: &Host, request: &Request, settings: &Settings) -> Result<Attachment> {
@@ -73,9 +61,12 @@ fn once(host: &Host, request: &Request, settings: &Settings, phases: &mut Phases
         };
         coordinate::connect(context, targets, operation, phases)?
     } else {
-        single(&context, phases)?
+        // With the locks held to the end.
+        let outcome = single(&context, phases)?;
+        drop(operation);
+        outcome
     };
-    finish(host, request, settings, outcome)
+    outcome.attachment()
 }
 
 /// An interface of an unknown transport is not used: iscsid would not know it either.
@@ -108,10 +99,10 @@ fn single(context: &Context, phases: &mut Phases) -> Result<Outcome> {
     let mut failures = Vec::new();
     for target in order {
         match path::bring_up(context, target, None, &Never) {
-            Ok(Path { disk, identity, .. }) => {
-                phases.end(format!("path {disk}"));
+            Ok(path) => {
+                phases.end(format!("path {}", path.disk));
                 portals::forget_failed(&target.portal);
-                return Ok(Outcome { disks: vec![disk], identity, map: None });
+                return take(context, path);
             }
             Err(error @ (Error::SessionLost { .. } | Error::WrongIdentity { .. })) => {
                 return Err(error);
@@ -128,28 +119,15 @@ fn single(context: &Context, phases: &mut Phases) -> Result<Outcome> {
     Err(Error::DeviceNotFound { device: String::new(), reason: failures.join("; ") })
 }
 
-fn finish(host: &Host, request: &Request, settings: &Settings, outcome: Outcome) -> Result<Attachment> {
-    let Outcome { disks, identity, map } = outcome;
-    // The map's own name for the identity is the one multipath and its callers use.
-    let identity = map.as_ref().map(|map| map.wwid.clone()).or(identity);
-    let device = map.as_ref().map(|map| map.device.clone()).or_else(|| disks.first().cloned());
-    let Some(device) = device else {
-        return Err(Error::DeviceNotFound { device: String::new(), reason: "no disk was found".to_owned() });
-    };
-    let path = device.dev_path().display().to_string();
-    let checked = identify::compare_expected(
-        identity.as_ref(),
-        request.expected_wwn.as_deref(),
-        &path,
-        settings.enforce_identity,
-    );
-    if let Err(error) = checked {
-        debug!(target: ISCSI, "taking {path} away again");
-        if let Err(left) = super::disconnect(host, request, settings, None, true) {
-            warn!(target: ISCSI, "{}", left.describe());
-        }
-        return Err(error);
+/// The one path that is up, unless it is not the volume the properties name.
+fn take(context: &Context, path: Path) -> Result<Outcome> {
+    let outcome = Outcome { disks: vec![path.disk.clone()], identity: path.identity.clone(), map: None };
+    let checked = outcome.check_expected(context);
+    if checked.is_err()
+        && path.is_of_this_attach()
+        && let Err(left) = path::take_down(context, path)
+    {
+        warn!(target: ISCSI, "left behind by the failed attach: {}", left.describe());
     }
-    let scsi_wwn = identity.as_ref().map_or_else(String::new, Wwid::to_string);
-    Ok(Attachment { path, multipath_id: map.is_some().then(|| scsi_wwn.clone()), scsi_wwn })
+    checked.map(|()| outcome)
 }

@@ -9,11 +9,9 @@ use std::time::{Duration, Instant};
 
 use log::{debug, info, warn};
 
-use crate::devices::multipath::{self, Formation};
+use crate::devices::map_watch::MapWatch;
 use crate::error::{Error, Result};
 use crate::fan_out;
-use crate::host::programs::multipathd;
-use crate::host::view::device_mapper::Map;
 use crate::host::wait::Pace;
 use crate::identifiers::{DeviceName, Wwid};
 use crate::log::{ISCSI, Phases};
@@ -23,24 +21,12 @@ use crate::transports::portals;
 use super::crew::{self, Crew};
 use super::join::{self, Volume};
 use super::operation::Context;
+use super::outcome::Outcome;
 use super::path::{self, Path};
 use super::request::Target;
 
-/// How long multipathd has for a map after udev has shown it a disk (upstream waits as long).
-const NO_MAP: Duration = Duration::from_secs(10);
-/// How long udev has for that when many disks arrive at once.
-const UDEV_BACKLOG: Duration = Duration::from_secs(90);
-/// How long multipathd has to form a map before it is told again.
-const INSIST: Duration = Duration::from_secs(5);
 /// How long threads have to notice that the attach failed; a login takes up to 17 s.
 const WIND_UP: Duration = Duration::from_secs(20);
-
-/// What an attach came to.
-pub struct Outcome {
-    pub disks: Vec<DeviceName>,
-    pub identity: Option<Wwid>,
-    pub map: Option<Map>,
-}
 
 struct Coordinator {
     crew: Arc<Crew>,
@@ -50,15 +36,9 @@ struct Coordinator {
     pending: Vec<bool>,
     found: Vec<Path>,
     failures: Vec<(Target, Error)>,
-    formation: Formation,
-    map: Option<Map>,
-    usable_since: Option<Instant>,
-    first_disk: Option<Instant>,
-    insisted: bool,
-    /// Since when no path is on its way any more.
-    all_done: Option<Instant>,
-    /// Since when multipathd has known one of the disks.
-    seen: Option<Instant>,
+    watch: MapWatch,
+    /// Whether a disk has been found yet.
+    has_begun: bool,
 }
 
 /// Attaches through all targets.  Returns with the locks released, or handed to the paths still on their way.
@@ -73,16 +53,11 @@ pub fn connect(context: Context, targets: Vec<Target>, operation: Operation, pha
         pending: vec![true; count],
         found: Vec::new(),
         failures: Vec::new(),
-        formation: Formation::default(),
-        map: None,
-        usable_since: None,
-        first_disk: None,
-        insisted: false,
-        all_done: None,
-        seen: None,
+        watch: MapWatch::default(),
+        has_begun: false,
     };
     coordinator.start()?;
-    match coordinator.run(phases) {
+    match coordinator.run(phases).and_then(|()| coordinator.outcome().check_expected(&coordinator.crew.context)) {
         Ok(()) => Ok(coordinator.finish()),
         Err(error) => {
             coordinator.wind_up();
@@ -116,7 +91,7 @@ impl Coordinator {
                 self.take(index, outcome, phases);
             }
             self.settle_identity()?;
-            self.look_for_map(phases)?;
+            self.look_for_map(phases);
             if self.is_enough()? {
                 return Ok(());
             }
@@ -127,8 +102,7 @@ impl Coordinator {
         let target = &self.targets[index];
         match outcome {
             Ok(path) => {
-                if self.first_disk.is_none() {
-                    self.first_disk = Some(Instant::now());
+                if !std::mem::replace(&mut self.has_begun, true) {
                     phases.end("first disk");
                 }
                 debug!(target: ISCSI, "{target} is {}", path.disk);
@@ -152,6 +126,10 @@ impl Coordinator {
         let (keep, foreign): (Vec<Path>, Vec<Path>) =
             std::mem::take(&mut self.found).into_iter().partition(|path| path.identity == reference.identity);
         self.found = keep;
+        if !foreign.is_empty() {
+            // The map that was found may be theirs.
+            self.watch = MapWatch::default();
+        }
         for path in foreign {
             let shown = |identity: &Option<Wwid>| identity.as_ref().map_or("no identity".to_owned(), Wwid::to_string);
             let error = Error::WrongIdentity {
@@ -191,43 +169,19 @@ impl Coordinator {
         self.reference().and_then(|reference| reference.identity)
     }
 
-    fn look_for_map(&mut self, phases: &mut Phases) -> Result<()> {
-        if self.usable_since.is_some() || self.reference().is_none() {
-            return Ok(());
-        }
-        let (host, disks) = (self.crew.context.host.clone(), self.disks());
-        if self.map.is_none() {
-            self.map = multipath::find_map(&host, &disks);
-            if let Some(map) = &self.map {
-                debug!(target: ISCSI, "map {} is {}", map.name, map.device);
-                phases.end("map");
-            }
-        }
-        match &self.map {
-            Some(map) => {
-                if multipath::is_usable(&host, map).unwrap_or_else(|error| {
-                    debug!(target: ISCSI, "{}", error.describe());
-                    false
-                }) {
-                    phases.end("ready");
-                    self.usable_since = Some(Instant::now());
-                    self.crew.turn.open();
-                }
-            }
-            None => self.help(&disks),
-        }
-        Ok(())
-    }
-
-    fn help(&mut self, disks: &[DeviceName]) {
-        let Some(identity) = self.identity() else {
-            return;
-        };
+    fn look_for_map(&mut self, phases: &mut Phases) {
         let host = &self.crew.context.host;
-        self.formation.help(host, &identity, disks);
-        if !self.insisted && self.first_disk.is_some_and(|since| since.elapsed() > INSIST) {
-            self.insisted = true;
-            self.formation.insist(host, &identity, disks);
+        let (had_map, was_usable) = (self.watch.map().is_some(), self.watch.usable_since().is_some());
+        // Without a path that tells what the volume is, every map may be another's.
+        let disks = if self.reference().is_some() { self.disks() } else { Vec::new() };
+        self.watch.look(host, &disks, self.identity().as_ref());
+        if let (false, Some(map)) = (had_map, self.watch.map()) {
+            debug!(target: ISCSI, "map {} is {}", map.name, map.device);
+            phases.end("map");
+        }
+        if !was_usable && self.watch.usable_since().is_some() {
+            phases.end("ready");
+            self.crew.turn.open();
         }
     }
 
@@ -235,7 +189,7 @@ impl Coordinator {
     fn is_enough(&mut self) -> Result<bool> {
         let pending = self.pending.iter().any(|pending| *pending);
         let worth_waiting = self.pending.iter().zip(&self.doubtful).any(|(pending, doubtful)| *pending && !doubtful);
-        if let Some(since) = self.usable_since {
+        if let Some(since) = self.watch.usable_since() {
             return Ok(!worth_waiting || since.elapsed() >= self.crew.context.settings.portal_grace_period);
         }
         if pending {
@@ -244,36 +198,12 @@ impl Coordinator {
         if self.found.is_empty() || self.reference().is_none() {
             return Err(self.nothing_found());
         }
-        if self.all_done.is_none_or(|since| since.elapsed() < UDEV_BACKLOG) && !self.is_seen_by_multipathd() {
-            // Not multipathd's turn yet.
-            self.all_done.get_or_insert_with(Instant::now);
-            return Ok(false);
+        let (host, disks) = (self.crew.context.host.clone(), self.disks());
+        let hopeless = self.watch.is_hopeless(&host, &disks, self.crew.context.settings.map_ready_timeout)?;
+        if hopeless {
+            warn!(target: ISCSI, "No dm was created, connection to volume is probably bad and will perform poorly.");
         }
-        let since = *self.seen.get_or_insert_with(Instant::now);
-        let patience = match self.map {
-            Some(_) => self.crew.context.settings.map_ready_timeout.max(NO_MAP),
-            None => NO_MAP,
-        };
-        if since.elapsed() < patience {
-            return Ok(false);
-        }
-        match &self.map {
-            Some(map) => Err(Error::Timeout {
-                what: format!("the multipath map {} ({}) becoming ready for I/O", map.name, map.device),
-                after: since.elapsed(),
-            }),
-            None => {
-                warn!(target: ISCSI, "No dm was created, connection to volume is probably bad and will perform poorly.");
-                Ok(true)
-            }
-        }
-    }
-
-    /// Without an answer there is nothing to wait for.
-    fn is_seen_by_multipathd(&self) -> bool {
-        self.seen.is_some()
-            || multipathd::paths(&self.crew.context.host)
-                .map_or(true, |paths| self.found.iter().any(|path| paths.contains_key(&path.disk)))
+        Ok(hopeless)
     }
 
     fn nothing_found(&self) -> Error {
@@ -290,9 +220,13 @@ impl Coordinator {
         Error::DeviceNotFound { device: String::new(), reason: reasons.join("; ") }
     }
 
+    fn outcome(&self) -> Outcome {
+        Outcome { disks: self.disks(), identity: self.identity(), map: self.watch.map().cloned() }
+    }
+
     /// Closes the books: who is late joins alone, portals that failed are tried again for a while.
     fn finish(mut self) -> Outcome {
-        let outcome = Outcome { disks: self.disks(), identity: self.identity(), map: self.map.clone() };
+        let outcome = self.outcome();
         let volume = Volume { identity: outcome.identity.clone(), disks: outcome.disks.clone() };
         let late = {
             let Ok(mut inbox) = self.crew.inbox.lock() else {
@@ -348,7 +282,7 @@ impl Coordinator {
             inbox.closed = true;
         }
         for path in std::mem::take(&mut self.found) {
-            if !path.fresh && !path.session.made {
+            if !path.is_of_this_attach() {
                 continue;
             }
             if let Err(error) = path::take_down(&self.crew.context, path) {

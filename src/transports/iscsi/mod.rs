@@ -8,6 +8,7 @@ mod discovery;
 mod extend;
 mod join;
 mod operation;
+mod outcome;
 mod path;
 mod paths;
 mod record;
@@ -15,9 +16,10 @@ mod request;
 mod session;
 mod templates;
 
-pub use connect::{Attachment, connect};
+pub use connect::connect;
 pub use disconnect::disconnect;
 pub use extend::extend;
+pub use outcome::Attachment;
 pub use paths::{volume_devices, volume_paths};
 pub use request::{Credentials, Request, Target};
 

@@ -37,6 +37,13 @@ pub struct Path {
     pub session: InUse,
 }
 
+impl Path {
+    /// Whether anything of it was made by this attach, and goes when the attach fails.
+    pub fn is_of_this_attach(&self) -> bool {
+        self.fresh || self.session.made
+    }
+}
+
 /// Lets the paths after the first wait until the first one's disk has become a map: udev's work for each disk would
 /// otherwise come before the work for the map.
 #[derive(Default)]
