@@ -72,9 +72,8 @@ impl Designator<'_> {
 pub fn scsi_id(page: &[u8]) -> Option<Wwid> {
     let all = designators(descriptors(page));
     let naa = |nibbles: Option<u8>| {
-        all.iter().find(|d| {
-            d.kind == 3 && d.association == 0 && d.is_said() && nibbles.is_none_or(|n| d.value[0] >> 4 == n)
-        })
+        all.iter()
+            .find(|d| d.kind == 3 && d.association == 0 && d.is_said() && nibbles.is_none_or(|n| d.value[0] >> 4 == n))
     };
     if let Some(found) = naa(Some(6)).or_else(|| naa(Some(5))).or_else(|| naa(None)) {
         return Some(Wwid(format!("3{}", printed(found))));
@@ -101,7 +100,8 @@ pub fn naming(page: &[u8], wwid: &Wwid) -> Naming {
     let Some(kind) = own.chars().next().and_then(|digit| digit.to_digit(10)) else {
         return Naming::Silent;
     };
-    let of_kind = designators(descriptors(page)).into_iter().filter(|d| d.association == 0 && u32::from(d.kind) == kind);
+    let of_kind =
+        designators(descriptors(page)).into_iter().filter(|d| d.association == 0 && u32::from(d.kind) == kind);
     let mut seen = Naming::Silent;
     for designator in of_kind {
         let value = printed(&designator);
