@@ -10,7 +10,7 @@ use log::{debug, warn};
 
 use crate::devices::multipath;
 use crate::error::{Error, Result};
-use crate::fan_out::{self, fan_out};
+use crate::fan_out::fan_out;
 use crate::host::act::{block_ioctl, bounded, files};
 use crate::host::attribute;
 use crate::host::programs::{blockdev, multipath as multipath_program, multipathd};
@@ -94,12 +94,6 @@ impl Gone<'_> {
     pub fn needs_sessions_gone(&self) -> bool {
         self.map_left
     }
-
-    /// Whether multipath is told to forget the identity while multipathd notices that the disks are gone: when there
-    /// is no map any more, and `finish` can see whether it came to be known again meanwhile.
-    fn is_forgotten_early(&self, host: &Host) -> bool {
-        self.map.is_some() && !self.map_left && host.runner.is_direct()
-    }
 }
 
 /// Removes the disks and the map over them, from everywhere.
@@ -130,24 +124,15 @@ pub fn settle(host: &Host, gone: &Gone<'_>) {
     if gone.disks.is_empty() {
         return;
     }
-    fan_out::both(
-        || {
-            if let (Some(identity), true) = (&gone.identity, gone.is_forgotten_early(host)) {
-                forget_identity(host, identity);
-            }
-        },
-        || {
-            remove_links(host, gone);
-            if let Err(error) = multipath::wait_until_forgotten(host, gone.disks, MULTIPATHD_FORGETS) {
-                debug!(target: DEVICES, "multipathd: {}", error.describe());
-            }
-        },
-    );
+    remove_links(host, gone);
+    if let Err(error) = multipath::wait_until_forgotten(host, gone.disks, MULTIPATHD_FORGETS) {
+        debug!(target: DEVICES, "multipathd: {}", error.describe());
+    }
 }
 
 fn forget_identity(host: &Host, identity: &Wwid) {
     if let Err(error) = multipath_program::remove_wwid(host, identity) {
-        debug!(target: DEVICES, "multipath -w {identity}: {}", error.describe());
+        debug!(target: DEVICES, "{identity} is still in multipath's wwids file: {}", error.describe());
     }
 }
 
@@ -160,10 +145,10 @@ pub fn finish(host: &Host, gone: &Gone<'_>) -> Result<()> {
     }
     // Once more: udev may have been at work on an older event of the disks.
     remove_links(host, gone);
-    // A map may have formed, or been about to, after the last look, and what was forgotten early may be known again:
-    // the last word is said when multipathd has no path any more.
+    // Now that multipathd has no path any more, nobody writes the identity down again.  A map may have formed, or been
+    // about to, after the last look.
     if let Some(identity) = &gone.identity
-        && (is_remembered(host, identity) || (gone.map.is_some() && !gone.is_forgotten_early(host)))
+        && (gone.map.is_some() || is_remembered(host, identity))
     {
         forget_identity(host, identity);
     }

@@ -43,6 +43,7 @@ mod records;
 mod requests;
 mod scenarios;
 mod waiting;
+mod wwids;
 
 /// First by its name: what only waits does so beside everything else.
 #[test]

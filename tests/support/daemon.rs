@@ -7,7 +7,7 @@ const WWIDS: &str = "/etc/multipath/wwids";
 impl Machine {
     fn wwids(&self) -> Vec<String> {
         let text = self.tree.read(WWIDS).unwrap_or_default();
-        text.lines().map(|line| line.trim_matches('/').to_owned()).filter(|line| !line.is_empty()).collect()
+        text.lines().filter_map(|line| line.strip_prefix('/')?.strip_suffix('/')).map(str::to_owned).collect()
     }
 
     fn write_wwids(&self, wwids: &[String]) {
@@ -16,10 +16,9 @@ impl Machine {
     }
 
     fn remember_wwid(&self, wwid: &str) {
-        let mut wwids = self.wwids();
-        if !wwids.iter().any(|known| known == wwid) {
-            wwids.push(wwid.to_owned());
-            self.write_wwids(&wwids);
+        if !self.wwids().iter().any(|known| known == wwid) {
+            // At the end, so that whoever takes another out meanwhile is not undone.
+            self.tree.append(WWIDS, &format!("/{wwid}/\n"));
         }
     }
 

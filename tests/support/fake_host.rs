@@ -273,7 +273,7 @@ impl FakeHost {
         let hidden = tree.names("/etc/iscsi").into_iter().filter(|name| name.starts_with('.'));
         left.extend(hidden.map(|name| format!("/etc/iscsi/{name}")));
         let wwids = tree.read("/etc/multipath/wwids").unwrap_or_default();
-        left.extend(wwids.lines().map(|wwid| format!("wwids {wwid}")));
+        left.extend(wwids.lines().filter(|line| !line.starts_with('#')).map(|wwid| format!("wwids {wwid}")));
         left
     }
 

@@ -1,6 +1,7 @@
 //! Files and links of the pretend machine, named as the machine names them.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -34,6 +35,11 @@ impl Tree {
         fs::write(&new, content).expect("the tree is ours to write");
         let place = place.canonicalize().unwrap_or(place);
         fs::rename(new, place).expect("the tree is ours to write");
+    }
+
+    pub fn append(&self, path: &str, content: &str) {
+        let file = fs::OpenOptions::new().create(true).append(true).open(self.place(path));
+        file.and_then(|mut file| file.write_all(content.as_bytes())).expect("the tree is ours to write");
     }
 
     pub fn read(&self, path: &str) -> Option<String> {

@@ -82,6 +82,15 @@ pub fn acquire(place: &Place, mode: Mode, deadline: Instant) -> Result<Held> {
     }
 }
 
+/// Takes a whole open file, waiting until the deadline; it is let go when the file is closed.
+pub fn hold(file: &File, path: &Path, deadline: Instant) -> Result<()> {
+    let started = Instant::now();
+    let got = wait::until(deadline, || {
+        set(file, None, Mode::Exclusive).map(|got| got.then_some(())).map_err(|errno| failed(path, errno))
+    })?;
+    got.ok_or_else(|| Error::Timeout { what: format!("getting the lock {}", path.display()), after: started.elapsed() })
+}
+
 /// Takes the lock if nobody is in the way.
 pub fn try_acquire(place: &Place, mode: Mode) -> Result<Option<Held>> {
     let file = open(&place.file, mode)?;

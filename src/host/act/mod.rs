@@ -8,3 +8,4 @@ pub mod lock;
 pub mod nvme;
 pub mod probe;
 pub mod runner;
+pub mod wwids;

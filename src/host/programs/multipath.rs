@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
+use log::debug;
+
 use crate::error::Result;
 use crate::host::Host;
 use crate::host::act::runner::Command;
+use crate::host::act::wwids;
 use crate::identifiers::{DeviceName, Wwid};
+use crate::log::HOST;
 
 /// `multipath -a WWID`: from now on one path with this identity is enough for a map, whatever `find_multipaths` says.
 pub fn add_wwid(host: &Host, wwid: &Wwid) -> Result<bool> {
@@ -13,8 +17,14 @@ pub fn add_wwid(host: &Host, wwid: &Wwid) -> Result<bool> {
     Ok(output.stdout.trim() == format!("wwid '{wwid}' added"))
 }
 
-/// `multipath -w WWID`: takes the identity out of the wwids file.
+/// Takes the identity out of the wwids file; by `multipath -w WWID` when the file is not where it always is.
 pub fn remove_wwid(host: &Host, wwid: &Wwid) -> Result<()> {
+    if host.runner.is_direct() {
+        match wwids::remove(&host.root, wwid) {
+            Ok(()) => return Ok(()),
+            Err(error) => debug!(target: HOST, "{}", error.describe()),
+        }
+    }
     host.runner.run(&Command::new("multipath", ["-w", wwid.as_str()]).accept(&[0, 1])).map(drop)
 }
 

@@ -49,8 +49,10 @@ class WorkerDied(Exception):
 
 
 class Answer:
-    def __init__(self, value, seconds, logs):
-        self.value, self.seconds, self.logs = value, seconds, logs
+    """What a call gave, how long it took, and what it logged, each line with its time (`time.monotonic()`)."""
+
+    def __init__(self, value, seconds, logs, times):
+        self.value, self.seconds, self.logs, self.times = value, seconds, logs, times
 
 
 class Pending:
@@ -77,7 +79,8 @@ class Pending:
             raise WorkerDied(self._reply['died'])
         if 'error' in self._reply:
             raise RemoteError(self._reply['error'], self._reply['seconds'], self._reply['logs'])
-        return Answer(decode(self._reply['value']), self._reply['seconds'], self._reply['logs'])
+        reply = self._reply
+        return Answer(decode(reply['value']), reply['seconds'], reply['logs'], reply['times'])
 
     def error(self, seconds=CALL_SECONDS):
         """The RemoteError, or None when the call succeeded."""

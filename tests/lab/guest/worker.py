@@ -23,17 +23,20 @@ warnings.simplefilter('ignore')
 
 
 class LogCapture(logging.Handler):
-    """Keeps every record's text, so that an answer can carry what was logged meanwhile."""
+    """Keeps every record's text and time, so that an answer can carry what was logged meanwhile."""
 
     def __init__(self):
         super().__init__()
         self.lines = []
+        self.times = []
         self.setFormatter(logging.Formatter('%(levelname)s %(name)s [%(threadName)s] %(message)s'))
 
     def emit(self, record):
         text = self.format(record)
+        now = time.monotonic()
+        self.times.append(now)
         self.lines.append(text)
-        print(f'{time.monotonic():.3f} {text}', file=sys.stderr, flush=True)
+        print(f'{now:.3f} {text}', file=sys.stderr, flush=True)
 
 
 class Worker:
@@ -50,7 +53,8 @@ class Worker:
             reply = {'value': self.encode(self.perform(request), request.get('keep', False))}
         except BaseException as error:  # the scenario judges, also about SystemExit and panics
             reply = {'error': describe_error(error)}
-        reply.update(id=request['id'], seconds=time.monotonic() - started, logs=self.log.lines[first_line:])
+        reply.update(id=request['id'], seconds=time.monotonic() - started, logs=self.log.lines[first_line:],
+                     times=self.log.times[first_line:])
         with self.lock:
             print(json.dumps(reply), file=PIPE, flush=True)
 
