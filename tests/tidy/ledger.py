@@ -7,6 +7,8 @@ Run as a program it says what is open; with `fill` it forgets tests that are gon
 - a lab scenario whose `LEDGER` holds it.
 
 A Python test is also found through the docstring of its module or class when that holds only few IDs.
+
+A test that is never run, whatever the host, shows nothing: it covers no row.
 """
 
 import ast
@@ -25,6 +27,9 @@ AREAS = {'IC': 40, 'ID': 32, 'MP': 26, 'SC': 13, 'LU': 7, 'PX': 13, 'LK': 7, 'SE
 
 ID = re.compile(rf'(?<![a-z\d])({"|".join(AREAS)})[-_](\d\d)(?!\d)', re.I)
 RUST_TEST = re.compile(r'((?:^[ \t]*(?://.*|#\[.*\])\n)*)^[ \t]*(?:async )?fn (\w+)\(', re.M)
+RUST_IGNORED = re.compile(r'^[ \t]*#\[(?:cfg_attr\(.*\b)?ignore\b', re.M)
+#: How a Python test is taken out; a call below a condition depends on the host.
+PYTHON_IDLE = re.compile(r'(pytest\.mark\.(skip|skipif|xfail)|unittest\.(skip|expectedFailure)|pytest\.(skip|xfail))\b')
 
 
 def expected():
@@ -39,24 +44,46 @@ def ids(text):
     return {f'{area.upper()}-{number}' for area, number in ID.findall(text)}
 
 
-def rust_tests():
-    """Every `#[test]` and every test of a `proptest!` block: name -> IDs it names."""
-    found = {}
-    for folder in ('src', 'tests', 'benches'):
-        for path in sorted((TOP / folder).rglob('*.rs')):
-            if 'simhost' in path.parts:
-                continue
-            name = path.relative_to(TOP)
-            for attributes, function in RUST_TEST.findall(path.read_text()):
-                if '#[test]' in attributes:
-                    found[f'{name}::{function}'] = ids(function) | ids(attributes)
+class Tests(dict):
+    """Tests that are run: name -> IDs they name.  `idle` holds the names of the others."""
+
+    def __init__(self):
+        super().__init__()
+        self.idle = set()
+
+    def add(self, name, rows, is_idle):
+        if is_idle:
+            self.idle.add(name)
+        else:
+            self[name] = rows
+
+    def __or__(self, other):
+        both = Tests()
+        for one in (self, other):
+            both.update(one)
+            both.idle |= one.idle
+        return both
+
+
+def rust_tests(texts=None):
+    """Every `#[test]` and every test of a `proptest!` block."""
+    found = Tests()
+    for name, text in (rust_sources() if texts is None else texts).items():
+        for attributes, function in RUST_TEST.findall(text):
+            if '#[test]' in attributes:
+                found.add(f'{name}::{function}', ids(function) | ids(attributes), RUST_IGNORED.search(attributes))
     return found
 
 
-def python_tests():
-    found = {}
-    for path in sorted((TOP / 'tests').rglob('test_*.py')):
-        tree = ast.parse(path.read_text())
+def rust_sources():
+    paths = (path for folder in ('src', 'tests', 'benches') for path in sorted((TOP / folder).rglob('*.rs')))
+    return {str(path.relative_to(TOP)): path.read_text() for path in paths if 'simhost' not in path.parts}
+
+
+def python_tests(texts=None):
+    found = Tests()
+    for name, text in (python_sources() if texts is None else texts).items():
+        tree = ast.parse(text)
         of_module = ids(ast.get_docstring(tree) or '')
         for node in tree.body:
             of_node = ids(ast.get_docstring(node) or '') if isinstance(node, ast.ClassDef) else set()
@@ -67,12 +94,34 @@ def python_tests():
                     own = ids(function.name) | ids(ast.get_docstring(function) or '') | of_node
                     # The head of a file with a few IDs speaks for its tests; a long list does not.
                     shared = of_module if len(of_module) == 1 else set()
-                    found[f'{path.relative_to(TOP)}{middle}::{function.name}'] = own | shared
+                    found.add(f'{name}{middle}::{function.name}', own | shared,
+                              any(is_taken_out(part) for part in (tree, node, function)))
     return found
 
 
+def python_sources():
+    return {str(path.relative_to(TOP)): path.read_text() for path in sorted((TOP / 'tests').rglob('test_*.py'))}
+
+
+def is_taken_out(part):
+    """Whether a module, class or function marks or skips all its tests, without a condition."""
+    marks = [*getattr(part, 'decorator_list', ()),
+             *(node.value for node in part.body if isinstance(node, ast.Expr)),
+             *(mark for node in part.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == 'pytestmark'
+               for mark in getattr(node.value, 'elts', [node.value]))]
+    return any(PYTHON_IDLE.match(ast.unparse(mark)) and not has_condition(mark) for mark in marks)
+
+
+def has_condition(mark):
+    """`skipif` and `xfail` take one; a constant is none."""
+    if not isinstance(mark, ast.Call) or ast.unparse(mark.func) not in ('pytest.mark.skipif', 'pytest.mark.xfail'):
+        return False
+    conditions = mark.args[:1] + [word.value for word in mark.keywords if word.arg == 'condition']
+    return any(not isinstance(condition, ast.Constant) for condition in conditions)
+
+
 def scenarios():
-    found = {}
+    found = Tests()
     for path in sorted(SCENARIOS.glob('*/*.py')):
         if path.name.startswith('_'):
             continue
@@ -128,7 +177,8 @@ def faults(rows, known, todo_is_a_fault=False):
             found.append(f'{name}: exactly one of tests, why_not and todo is needed, not {kinds}')
         if not row.get('rule'):
             found.append(f'{name}: the rule is missing')
-        found += [f'{name}: there is no {test}' for test in row.get('tests', ()) if test not in known]
+        found += [f'{name}: {test} is never run' if test in known.idle else f'{name}: there is no {test}'
+                  for test in row.get('tests', ()) if test not in known]
         if todo_is_a_fault and row.get('todo'):
             found.append(f'{name}: no test yet: {row["rule"]}')
     return found
