@@ -2,6 +2,10 @@
 """A host with volume groups: a small LVM that answers as the real programs do."""
 
 from oslo_concurrency import processutils as putils
+import pytest
+
+from os_brick.local_dev import lvm
+from os_brick.privileged import rootwrap
 
 
 class Volume:
@@ -165,3 +169,35 @@ class Host:
 def fail(text, code=5):
     """End like a program of LVM that failed."""
     raise putils.ProcessExecutionError(stderr=f'  {text}\n', exit_code=code, cmd='lvm')
+
+
+@pytest.fixture(autouse=True)
+def prefix_of_the_class():
+    before = lvm.LVM.LVM_CMD_PREFIX
+    yield
+    lvm.LVM.LVM_CMD_PREFIX = before
+
+
+@pytest.fixture
+def lvm_machine(monkeypatch):
+    """A host with a group over two disks; also for the static methods."""
+    machine = Host(my_vg=['/dev/sda', '/dev/sdb'])
+    monkeypatch.setattr(rootwrap, 'execute', machine.execute)
+    return machine
+
+
+def make(machine, name='my-vg', **options):
+    """The object, after which the record of commands is empty."""
+    made = lvm.LVM(name, 'sudo', executor=machine.execute, **options)
+    machine.commands.clear()
+    machine.environments.clear()
+    return made
+
+
+@pytest.fixture
+def group(lvm_machine):
+    return make(lvm_machine)
+
+
+def crash(code=139):
+    return putils.ProcessExecutionError(exit_code=code, cmd='lvs')

@@ -4,6 +4,12 @@
 import pathlib
 
 from oslo_concurrency import processutils as putils
+import pytest
+
+from os_brick.remotefs import remotefs
+
+SHARE = 'nas:/vol'
+V42 = ('-o', 'vers=4,minorversion=2')
 
 
 class Server:
@@ -87,3 +93,27 @@ class Host:
     def _fail_unless(condition, text):
         if not condition:
             raise putils.ProcessExecutionError(stderr=text, exit_code=32, cmd='mount')
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    machine = Host(tmp_path, Server({SHARE, 'nas:vol', '/etc/sfused.conf'}))
+    monkeypatch.setattr(remotefs, '_MOUNTS', str(machine.mounts))
+    monkeypatch.setattr(remotefs, '_VZSTORAGE_CLUSTERS', str(tmp_path / 'clusters'))
+    (tmp_path / 'clusters').mkdir()
+    return machine
+
+
+@pytest.fixture
+def base(tmp_path):
+    return str(tmp_path / 'mnt')
+
+
+def nfs(machine, base, options=None):
+    return remotefs.RemoteFsClient('nfs', 'sudo', execute=machine.execute,
+                                   nfs_mount_point_base=base, nfs_mount_options=options)
+
+
+def options_tried(machine):
+    """The arguments between `mount -t nfs` and the share of each mount."""
+    return [cmd[3:-2] for cmd in machine.ran('mount')]

@@ -76,3 +76,7 @@ def props(gateway):
             'config_group': 'backend', 'failed_over': False, 'iopsLimit': None,
             'bandwidthLimit': None, 'verify_certificate': True,
             'certificate_path': str(powerflex_gateway.TLS / 'gateway.crt')}
+
+
+def without(props, *names):
+    return {name: value for name, value in props.items() if name not in names}
