@@ -14,7 +14,6 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::host::root::Root;
-use crate::host::view::nvme_class;
 use crate::identifiers::DeviceName;
 
 pub use live::Answers;
@@ -58,16 +57,15 @@ impl Inventory {
     /// Reads the machine below `root`: sysfs, links and mounts.  Nothing is asked of a disk, so nothing can hang.
     pub fn read(root: &Root) -> Inventory {
         let stack = Stack::read(root);
-        let controllers = nvme_class::all(root);
+        let nvme = nvme::read(root);
         let scsi = scsi::read(root, &stack);
         let mut volumes = scsi.volumes;
-        volumes.extend(nvme::volumes(root, &controllers));
+        volumes.extend(nvme.volumes);
         for volume in &mut volumes {
             stack.complete(volume);
         }
         volumes.sort_by_key(|volume| (volume.kind, by_number(&volume.device)));
-        let fabric = controllers.iter().filter(|controller| controller.is_fabric());
-        Inventory { volumes, sessions: scsi.sessions, controllers: fabric.map(nvme::summary).collect() }
+        Inventory { volumes, sessions: scsi.sessions, controllers: nvme.controllers }
     }
 
     /// Adds how often device-mapper devices are open, as `dmsetup` tells root.

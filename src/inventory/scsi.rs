@@ -6,7 +6,7 @@ use std::path::Path as FilePath;
 use crate::fan_out;
 use crate::host::attribute;
 use crate::host::root::Root;
-use crate::host::view::fc_rports::{self, RemotePort};
+use crate::host::view::fc_remote_port::{self, RemotePort};
 use crate::host::view::{block, iscsi_session, scsi};
 use crate::identifiers::{DeviceName, Hctl};
 
@@ -31,12 +31,13 @@ pub fn read(root: &Root, stack: &Stack) -> Scsi {
     let places: Vec<Place> = stack.devices.iter().filter_map(|(disk, leads_to)| place(disk, leads_to)).collect();
     let mut sessions = sessions(root);
     let known: HashMap<u32, usize> = sessions.iter().enumerate().map(|(at, session)| (session.sid, at)).collect();
-    let ports = fc_rports::by_target(root);
+    let ports = ports(root);
     let drivers = drivers(root, &places);
     let paths = fan_out::spread(&places, |place| {
         let session = place.session.and_then(|sid| known.get(&sid)).map(|at| &sessions[*at]);
         let port = ports.get(&(place.hctl.host, place.hctl.channel, place.hctl.target));
-        path(root, place, connection(place, session, port, &drivers))
+        let (connection, is_up) = connection(place, session, port, &drivers);
+        path(root, place, connection, is_up)
     });
     for place in &places {
         if let Some(at) = place.session.and_then(|sid| known.get(&sid)) {
@@ -69,6 +70,12 @@ fn sessions(root: &Root) -> Vec<Session> {
     found.into_iter().flatten().collect()
 }
 
+/// The remote ports that are targets, by host, channel and target.
+fn ports(root: &Root) -> HashMap<(u32, u32, u32), RemotePort> {
+    let of_target = |port: RemotePort| Some(((port.host, port.channel, port.target_id?), port));
+    fc_remote_port::all(root).into_iter().filter_map(of_target).collect()
+}
+
 /// The drivers of the hosts whose disks come over nothing that is known here.
 fn drivers(root: &Root, places: &[Place]) -> HashMap<u32, String> {
     let mut drivers = HashMap::new();
@@ -82,45 +89,50 @@ fn drivers(root: &Root, places: &[Place]) -> HashMap<u32, String> {
     drivers
 }
 
+/// What a disk comes over, and whether that works.
 fn connection(
     place: &Place,
     session: Option<&Session>,
     port: Option<&RemotePort>,
     drivers: &HashMap<u32, String>,
-) -> Connection {
+) -> (Connection, bool) {
     match (session, port) {
-        (Some(session), _) => Connection {
-            transport: "iscsi".to_owned(),
-            target: Some(session.target.clone()),
-            portal: session.portal.clone(),
-            name: Some(format!("session{}", session.sid)),
-            state: session.state.clone(),
-        },
-        (None, Some(port)) => Connection {
-            transport: "fibre_channel".to_owned(),
-            target: port.node_name.clone(),
-            portal: Some(port.port_name.clone()),
-            name: Some(port.name.clone()),
-            state: Some(port.state.clone()),
-        },
+        (Some(session), _) => {
+            let connection = Connection {
+                transport: "iscsi".to_owned(),
+                target: Some(session.target.clone()),
+                portal: session.portal.clone(),
+                name: Some(format!("session{}", session.sid)),
+                state: session.state.clone(),
+            };
+            (connection, session.state.as_deref() == Some("LOGGED_IN"))
+        }
+        (None, Some(port)) => {
+            let connection = Connection {
+                transport: "fibre_channel".to_owned(),
+                target: port.node_name.map(|name| name.to_string()),
+                portal: Some(port.port_name.to_string()),
+                name: Some(port.name.clone()),
+                state: Some(port.port_state.clone()),
+            };
+            (connection, port.is_online())
+        }
         (None, None) => {
-            let driver = drivers.get(&place.hctl.host).cloned().unwrap_or_else(|| "iscsi".to_owned());
-            Connection { transport: driver, target: None, portal: None, name: None, state: None }
+            let driver = drivers.get(&place.hctl.host).map_or("iscsi", String::as_str);
+            let connection =
+                Connection { transport: driver.to_owned(), target: None, portal: None, name: None, state: None };
+            // A session that ended while the host was read.
+            (connection, driver != "iscsi")
         }
     }
 }
 
-fn path(root: &Root, place: &Place, connection: Connection) -> Path {
+fn path(root: &Root, place: &Place, connection: Connection, is_up: bool) -> Path {
     let state = scsi::state(root, &place.disk);
-    let connected = match (connection.transport.as_str(), connection.state.as_deref()) {
-        ("iscsi", state) => state == Some("LOGGED_IN"),
-        ("fibre_channel", state) => state.is_some_and(RemotePort::is_online),
-        _ => true,
-    };
     Path {
         device: place.disk.clone(),
         address: place.hctl.to_string(),
-        usable: connected && state.as_deref() == Some("running"),
+        usable: is_up && state.as_deref() == Some("running"),
         state,
         identity: scsi::wwid(root, &place.disk),
         size: block::size(root, &place.disk),

@@ -109,8 +109,36 @@ fn a_namespace_is_shown_with_its_controllers() {
     assert_eq!(paths, expected);
 }
 
+/// The namespace is named after its controller where the kernel does not join paths.
+#[test]
+fn a_local_namespace_is_a_volume_and_its_controller_is_nobodys_connection() {
+    let fake = FakeHost::new();
+    let tree = fake.tree();
+    let values = [("address", "0000:00:04.0"), ("cntrltype", "io"), ("state", "live"), ("transport", "pcie")];
+    values.iter().for_each(|(name, value)| tree.write(&format!("/sys/class/nvme/nvme10/{name}"), format!("{value}\n")));
+    tree.write("/sys/class/nvme/nvme10/nvme10n1/nvme10n1p1/partition", "1\n");
+    // Going away: most of its attributes are gone already.
+    tree.write("/sys/class/nvme/nvme9/nvme9n1/nsid", "1\n");
+    tree.write("/sys/block/nvme10n1/size", "2048\n");
+    let found = Inventory::read(&root(&fake));
+    assert_eq!(found.controllers, []);
+    let path = json!({
+        "device": "nvme10n1", "address": "nvme10", "state": null, "identity": null, "size": 1 << 20, "usable": true,
+        "connection": {
+            "transport": "nvme-pcie", "target": null, "portal": "0000:00:04.0", "name": "nvme10", "state": "live",
+        },
+    });
+    let expected = json!([{
+        "device": "nvme10n1", "kind": "namespace", "name": null, "identity": null, "size": 1 << 20, "paths": [path],
+        "mounts": [], "consumers": [], "links": [], "open_count": null,
+    }]);
+    assert_eq!(serde_json::to_value(found.volumes).expect("plain data"), expected);
+}
+
 #[test]
 fn fibre_channel_and_local_disks_are_shown_with_what_they_run_over() {
+    const NODE: &str = "50060160bee00001";
+    const PORT: &str = "500601603ee00001";
     let fake = FakeHost::new();
     let tree = fake.tree();
     for (disk, device) in [
@@ -123,14 +151,16 @@ fn fibre_channel_and_local_disks_are_shown_with_what_they_run_over() {
         tree.link(&format!("/sys/block/{disk}"), &block);
     }
     let port = "/sys/class/fc_remote_ports/rport-5:0-1";
-    let values =
-        [("port_name", "0x50001"), ("node_name", "0x50000"), ("port_state", "Blocked"), ("scsi_target_id", "2")];
-    values.iter().for_each(|(name, value)| tree.write(&format!("{port}/{name}"), value));
+    for (name, value) in [("port_name", PORT), ("node_name", NODE)] {
+        tree.write(&format!("{port}/{name}"), format!("0x{value}\n"));
+    }
+    tree.write(&format!("{port}/port_state"), "Blocked\n");
+    tree.write(&format!("{port}/scsi_target_id"), "2\n");
     tree.write("/sys/class/scsi_host/host0/proc_name", "ahci\n");
     let found = serde_json::to_value(Inventory::read(&root(&fake)).volumes).expect("plain data");
     let connection = |volume: usize| &found[volume]["paths"][0]["connection"];
     let fabric = json!({
-        "transport": "fibre_channel", "target": "50000", "portal": "50001", "name": "rport-5:0-1", "state": "Blocked",
+        "transport": "fibre_channel", "target": NODE, "portal": PORT, "name": "rport-5:0-1", "state": "Blocked",
     });
     let local = json!({"transport": "ahci", "target": null, "portal": null, "name": null, "state": null});
     assert_eq!((connection(0), connection(1)), (&fabric, &local));

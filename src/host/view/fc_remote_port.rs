@@ -8,11 +8,15 @@ const REMOTE_PORTS: &str = "/sys/class/fc_remote_ports";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemotePort {
+    /// `rport-H:B-R`
+    pub name: String,
     /// H and B of `rport-H:B-R`.
     pub host: u32,
     pub channel: u32,
     /// `rport-H:B-R/port_name`
     pub port_name: Wwpn,
+    /// `rport-H:B-R/node_name`
+    pub node_name: Option<Wwpn>,
     /// `rport-H:B-R/port_state`: `Online`, `Marginal`, `Blocked`, `Not Present` ...
     pub port_state: String,
     /// `rport-H:B-R/scsi_target_id`: the T of its H:C:T:L; None for a port that is no target (`-1`).
@@ -30,9 +34,11 @@ fn read(root: &Root, name: &str) -> Option<RemotePort> {
     let directory = root.path(REMOTE_PORTS).join(name);
     let text = |attribute: &str| attribute::text(&directory.join(attribute));
     Some(RemotePort {
+        name: name.to_owned(),
         host: host.parse().ok()?,
         channel: channel.parse().ok()?,
         port_name: text("port_name")?.parse().ok()?,
+        node_name: text("node_name").and_then(|name| name.parse().ok()),
         port_state: text("port_state").unwrap_or_default(),
         target_id: text("scsi_target_id").and_then(|id| id.parse().ok()),
     })

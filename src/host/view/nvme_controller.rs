@@ -1,5 +1,7 @@
-//! `/sys/class/nvme-fabrics/ctl/nvmeN`: the controllers of the fabrics (kernel: drivers/nvme/host/sysfs.c).
+//! `/sys/class/nvme-fabrics/ctl/nvmeN`: the controllers of the fabrics, and `/sys/class/nvme/nvmeN`: these and the local
+//! ones (kernel: drivers/nvme/host/sysfs.c).
 
+use std::fmt;
 use std::path::PathBuf;
 
 use crate::host::attribute;
@@ -7,7 +9,8 @@ use crate::host::root::Root;
 use crate::host::view::nvme_namespace::Path;
 use crate::identifiers::{FabricPortal, Nqn};
 
-const CONTROLLERS: &str = "/sys/class/nvme-fabrics/ctl";
+const OF_FABRICS: &str = "/sys/class/nvme-fabrics/ctl";
+const ALL: &str = "/sys/class/nvme";
 /// What the kernel waits between two tries to reconnect, when it does not say.
 const RECONNECT_DELAY: u64 = 10;
 
@@ -15,6 +18,7 @@ const RECONNECT_DELAY: u64 = 10;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Controller {
     number: u32,
+    class: &'static str,
 }
 
 /// `state`
@@ -27,12 +31,26 @@ pub enum State {
     Other(String),
 }
 
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            State::Live => "live",
+            State::Connecting => "connecting",
+            State::Other(other) => other,
+        })
+    }
+}
+
 impl Controller {
-    /// From `nvme3`.
+    /// A fabric's, from `nvme3`.
     pub fn named(name: &str) -> Option<Controller> {
+        Controller::of_class(OF_FABRICS, name)
+    }
+
+    fn of_class(class: &'static str, name: &str) -> Option<Controller> {
         let digits = name.strip_prefix("nvme")?;
         let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-        plain.then(|| digits.parse().ok()).flatten().map(|number| Controller { number })
+        plain.then(|| digits.parse().ok()).flatten().map(|number| Controller { number, class })
     }
 
     pub fn name(&self) -> String {
@@ -45,7 +63,7 @@ impl Controller {
     }
 
     fn directory(&self) -> PathBuf {
-        PathBuf::from(format!("{CONTROLLERS}/nvme{}", self.number))
+        PathBuf::from(format!("{}/nvme{}", self.class, self.number))
     }
 
     fn attribute(&self, root: &Root, name: &str) -> Option<String> {
@@ -69,9 +87,33 @@ impl Controller {
         attribute::named(&root.path(self.directory()))
     }
 
+    /// `transport`: `tcp`, `rdma`, `fc`, `loop`, `pcie`
+    pub fn transport(&self, root: &Root) -> Option<String> {
+        self.attribute(root, "transport")
+    }
+
+    pub fn is_of_fabric(&self, root: &Root) -> bool {
+        self.transport(root).is_some_and(|transport| transport != "pcie")
+    }
+
+    /// `address`: `traddr=10.0.0.1,trsvcid=4420,src_addr=10.0.0.9`; a PCI address for `pcie`
+    pub fn address(&self, root: &Root) -> Option<String> {
+        self.attribute(root, "address")
+    }
+
     /// `transport` and `address`
     pub fn portal(&self, root: &Root) -> Option<FabricPortal> {
-        FabricPortal::of_kernel(&self.attribute(root, "transport")?, &self.attribute(root, "address")?)
+        FabricPortal::of_kernel(&self.transport(root)?, &self.address(root)?)
+    }
+
+    /// `subsysnqn`
+    pub fn subsystem(&self, root: &Root) -> Option<String> {
+        self.attribute(root, "subsysnqn")
+    }
+
+    /// `cntrltype`: `io`, `discovery`, `admin`; kernels before 5.15 do not show it.
+    pub fn purpose(&self, root: &Root) -> Option<String> {
+        self.attribute(root, "cntrltype")
     }
 
     /// `hostnqn`; kernels before 5.2 do not show it.
@@ -103,13 +145,21 @@ impl Controller {
     }
 }
 
+/// Every controller of the host by number, local or over a fabric.
+pub fn all(root: &Root) -> Vec<Controller> {
+    of_class(root, ALL)
+}
+
 /// All controllers of a subsystem.
 pub fn of_subsystem(root: &Root, nqn: &Nqn) -> Vec<Controller> {
-    let mut found: Vec<Controller> = attribute::names(&root.path(CONTROLLERS))
-        .iter()
-        .filter_map(|name| Controller::named(name))
-        .filter(|controller| controller.attribute(root, "subsysnqn").as_deref() == Some(nqn.as_str()))
-        .collect();
+    let mut found = of_class(root, OF_FABRICS);
+    found.retain(|controller| controller.subsystem(root).as_deref() == Some(nqn.as_str()));
+    found
+}
+
+fn of_class(root: &Root, class: &'static str) -> Vec<Controller> {
+    let names = attribute::names(&root.path(class));
+    let mut found: Vec<Controller> = names.iter().filter_map(|name| Controller::of_class(class, name)).collect();
     found.sort_unstable();
     found
 }

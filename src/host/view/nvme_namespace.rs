@@ -41,6 +41,11 @@ impl Path {
         Some(Path { directory: controller.join(name), device: device_of(name)? })
     }
 
+    /// `nvme0c3n1` below the controller with native multipath, else the device itself.
+    pub fn name(&self) -> Option<DeviceName> {
+        DeviceName::from_path(&self.directory)
+    }
+
     fn attribute(&self, root: &Root, name: &str) -> Option<String> {
         attribute::text(&root.path(self.directory.join(name))).filter(|text| !text.is_empty())
     }
@@ -68,10 +73,19 @@ impl Path {
         }
     }
 
-    /// `ana_state`: whether the storage serves the namespace on this path.  Absent without ANA.
-    pub fn is_accessible(&self, root: &Root) -> bool {
-        self.attribute(root, "ana_state").is_none_or(|state| matches!(state.as_str(), "optimized" | "non-optimized"))
+    /// `ana_state`; absent without ANA.
+    pub fn access(&self, root: &Root) -> Option<String> {
+        self.attribute(root, "ana_state")
     }
+
+    pub fn is_accessible(&self, root: &Root) -> bool {
+        is_served(self.access(root).as_deref())
+    }
+}
+
+/// Whether the storage serves a namespace on a path with this `ana_state`.
+pub fn is_served(access: Option<&str>) -> bool {
+    access.is_none_or(|state| matches!(state, "optimized" | "non-optimized"))
 }
 
 /// `nvme0c3n1` and `nvme0n1` are both `nvme0n1`.

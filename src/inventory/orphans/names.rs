@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::host::attribute;
 use crate::host::root::Root;
-use crate::host::view::{iscsi_session, nvme_class};
+use crate::host::view::{iscsi_session, nvme_controller};
 use crate::inventory::Inventory;
 
 use super::{Evidence, Finding, FindingKind, evidence};
@@ -53,9 +53,10 @@ fn initiator(root: &Root, inventory: &Inventory) -> Option<Vec<Evidence>> {
 fn host_nqn(root: &Root) -> Option<Vec<Evidence>> {
     let own = attribute::text(&root.path(HOST_NQN)).filter(|name| !name.is_empty())?;
     let mut seen = vec![evidence(HOST_NQN, &own)];
-    seen.extend(nvme_class::all(root).iter().filter(|controller| controller.is_fabric()).filter_map(|controller| {
-        let other = controller.host_nqn.as_ref().filter(|name| **name != own)?;
-        Some(evidence(format!("/sys/class/nvme/{}/hostnqn", controller.name), other))
+    let controllers = nvme_controller::all(root);
+    seen.extend(controllers.iter().filter(|controller| controller.is_of_fabric(root)).filter_map(|controller| {
+        let other = controller.host_nqn(root).filter(|name| *name != own)?;
+        Some(evidence(format!("/sys/class/nvme/{}/hostnqn", controller.name()), other))
     }));
     (seen.len() > 1).then_some(seen)
 }
