@@ -6,14 +6,12 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use serde_json::json;
 
-use super::execute::machine;
-use super::{convert, gate};
+use super::{convert, operation};
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::transports::nvmeof::{self as transport, Request};
 use crate::transports::settings::Settings;
 
-/// Reads the request, runs the work behind the gate, and prefers the caller's own exception to ours.
 fn perform<T, F>(
     properties: &Bound<'_, PyDict>,
     settings: &Bound<'_, PyDict>,
@@ -24,19 +22,7 @@ where
     T: Send,
     F: FnOnce(&Host, &Request, &Settings) -> Result<T> + Send,
 {
-    let py = properties.py();
-    let properties = convert::values("connection_properties", properties)?;
-    let settings = convert::values("settings", settings)?;
-    let (host, caller) = machine(execute);
-    let outcome = gate::pass(py, || {
-        let request = Request::read(&properties)?;
-        let settings = Settings::read(&settings)?;
-        work(&host, &request, &settings)
-    });
-    match (outcome, caller.and_then(|caller| caller.raised())) {
-        (Err(_), Some(raised)) => Err(raised),
-        (outcome, _) => outcome,
-    }
+    operation::perform(properties, settings, execute, Request::read, work)
 }
 
 /// NVMe over Fabrics.
