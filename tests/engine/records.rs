@@ -1,8 +1,12 @@
 //! The node record: made once, completed in the file, put right after the login, gone after the detach.
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Barrier;
 
 use os_brick_engine::error::Error;
+use os_brick_engine::host::act::files;
+use os_brick_engine::host::view::node_record;
 use serde_json::{Value, json};
 
 use crate::check::{IQN, all_paths, attach, connect, detach, merged, multipath, one_path, single};
@@ -192,4 +196,33 @@ fn ic_15_discovery_leaves_other_records_alone() {
     assert!(fake.record(&portals[1], "iqn.other").is_none());
     detach(&fake, &properties, &multipath());
     assert!(fake.record(&portals[0], "iqn.other").is_some());
+}
+
+/// The paths of a volume share the directory of their target: whoever takes the last record away takes the directory
+/// too, while others are writing into it.
+#[test]
+fn a_record_is_not_lost_while_others_of_its_target_go() {
+    const PATHS: usize = 4;
+    const ROUNDS: usize = 1000;
+    let fake = FakeHost::new();
+    fake.tree().directory("/etc/iscsi/nodes");
+    let root = &fake.host().root;
+    let directory = Path::new("/etc/iscsi/nodes").join(IQN);
+    let together = Barrier::new(PATHS);
+    let path = |number: usize| {
+        let place = directory.join(format!("10.0.0.{number},3260"));
+        together.wait();
+        for round in 0..ROUNDS {
+            let text = format!("node.name = {IQN}\nround {round}");
+            files::write_secret(root, &place, &text, Path::new("/etc/iscsi")).expect("others only come and go");
+            assert_eq!(node_record::read(root, &place).expect("it is a file"), Some(text));
+            files::remove(root, &place).expect("it is there");
+            files::remove_empty(root, &directory);
+        }
+    };
+    std::thread::scope(|scope| {
+        (0..PATHS).for_each(|number| drop(scope.spawn(move || path(number))));
+    });
+    assert_eq!(fake.tree().names("/etc/iscsi"), ["nodes"], "no scratch file stays");
+    assert_eq!(fake.tree().names("/etc/iscsi/nodes"), Vec::<String>::new());
 }

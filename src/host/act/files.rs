@@ -3,7 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "the one home of file changes")]
 
 use std::fs;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
@@ -39,23 +39,29 @@ pub fn write_secret(root: &Root, path: &Path, content: &str, scratch: &Path) -> 
 
 /// Moves a file into a directory that is made when it is missing.
 fn move_into(directory: &Path, file: &Path, place: &Path) -> std::io::Result<()> {
-    // Whoever takes the last record away removes the directory, maybe just now.
+    // Whoever takes the last record away removes the directory, maybe just now, and somebody else makes it again.
     const TRIES: u32 = 16;
-    for _ in 1..TRIES {
-        // The daemon's umask is 0, so every mode is said.
+    // The daemon's umask is 0, so every mode is said.
+    let attempt = || {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-        match fs::rename(file, place) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !directory.exists() => {}
+        fs::rename(file, place)
+    };
+    for _ in 1..TRIES {
+        match attempt() {
+            // The directory went before the rename.
+            Err(error) if error.kind() == ErrorKind::NotFound && file.exists() => {}
+            // It was there when it was to be made, and gone when it was looked at.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             result => return result,
         }
     }
-    fs::rename(file, place)
+    attempt()
 }
 
 /// Removes a file or link; one that is not there is fine.
 pub fn remove(root: &Root, path: &Path) -> Result<()> {
     match fs::remove_file(root.path(path)) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", path, &error)),
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io("remove", path, &error)),
         _ => Ok(()),
     }
 }
@@ -75,7 +81,7 @@ pub fn read_first_block(root: &Root, path: &Path) -> Result<()> {
     let open = |flags| fs::OpenOptions::new().read(true).custom_flags(flags).open(root.path(path));
     // A pretended device in tests may lie on a file system without O_DIRECT.
     let opened = open(nix::libc::O_DIRECT).or_else(|error| match error.kind() {
-        std::io::ErrorKind::InvalidInput => open(0),
+        ErrorKind::InvalidInput => open(0),
         _ => Err(error),
     });
     opened
