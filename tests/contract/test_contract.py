@@ -26,36 +26,17 @@ def problems(theirs, ours):
     return {name: problem for name, problem in found.items() if problem}
 
 
-def below(name, top):
-    return name == top or name.startswith(f'{top}.')
-
-
-@pytest.fixture(scope='module')
-def later(theirs, accepted):
-    """The modules that do not exist yet, and the names under which other modules offer their classes."""
-    names = list(accepted['later']['modules'])
-    for module, offered in theirs['modules'].items():
-        names += [f'{module}.{name}' for name, one in offered.items()
-                  if any(below(one.get('home', ''), absent) for absent in accepted['later']['modules'])]
-    return names
-
-
-def test_names_signatures_values_and_bases_are_upstreams(problems, accepted, later):
-    unexplained = {name: problem for name, problem in problems.items()
-                   if name not in accepted['differences'] and not any(below(name, absent) for absent in later)}
-    assert unexplained == {}
+def test_names_signatures_values_and_bases_are_upstreams(problems, accepted):
+    assert {name: problem for name, problem in problems.items() if name not in accepted['differences']} == {}
 
 
 def test_no_acceptance_is_left_over(problems, accepted):
     """What matches again needs no line in accepted.toml."""
-    unused = [name for name in accepted['differences'] if name not in problems]
-    # A module with problems of its own is no longer one that does not exist.
-    unused += [module for module in accepted['later']['modules'] if problems.get(module) is None]
-    assert unused == []
+    assert [name for name in accepted['differences'] if name not in problems] == []
 
 
 def test_every_acceptance_has_its_reason(accepted):
-    assert all(len(reason) > 20 for reason in [*accepted['differences'].values(), accepted['later']['reason']])
+    assert all(len(reason) > 20 for reason in accepted['differences'].values())
 
 
 def test_private_names_consumers_use_are_compared(theirs):

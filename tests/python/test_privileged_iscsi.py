@@ -119,7 +119,6 @@ except ValueError as exc:
     ('eventlet.monkey_patch()', '(5, False) True\nValueError\n'),
     ('eventlet.monkey_patch(thread=False)', '(5, True) False\nValueError\n')])
 def test_green_threads_are_not_blocked(patch, out):
-    pytest.importorskip('eventlet')
     code = (f'import sys; sys.path.insert(0, {str(PACKAGE.parent)!r})\n'
             + EVENTLET.format(patch=patch))
     run = subprocess.run([sys.executable, '-W', 'ignore', '-c', code], text=True, check=True,

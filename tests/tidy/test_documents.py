@@ -36,13 +36,12 @@ def invariants():
     """The bullets of the section `Invariants` of ARCHITECTURE.md."""
     text = (TOP / 'ARCHITECTURE.md').read_text()
     section = re.search(r'^## Invariants\n(.*?)(?=^## |\Z)', text, re.M | re.S)
-    return re.findall(r'^- (.+(?:\n  .+)*)', section[1], re.M) if section else []
+    return re.findall(r'^- (.+(?:\n  .+)*)', section[1], re.M)
 
 
 def test_every_invariant_names_a_test_that_exists():
     found = invariants()
-    if not found:
-        pytest.skip('ARCHITECTURE.md has no section Invariants yet')
+    assert len(found) > 10, 'the section is not found any more'
     known = ledger.known_tests()
     for invariant in found:
         named = [name for name in re.findall(r'`([^`]+)`', invariant)

@@ -4,7 +4,6 @@
 import functools
 import pathlib
 import re
-import tomllib
 
 import pytest
 
@@ -12,8 +11,6 @@ TOP = pathlib.Path(__file__).parents[2]
 DOCS = TOP / 'docs'
 FRONT = ('README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'tests/lab/README.md')
 PAGES = sorted([TOP / name for name in FRONT] + list(DOCS.rglob('*.md')))
-#: Sections of troubleshooting.md whose connector may still be on its way, and its module.
-SECTIONS = {'NVMe-oF': 'nvmeof', 'Fibre Channel': 'fibre_channel', 'RBD': 'rbd'}
 #: Texts of other libraries.
 FOREIGN = {'RequiredOptError', 'value required for option lock_path', 'privsep helper command exited non-zero'}
 
@@ -82,11 +79,8 @@ def sources():
 
 def messages():
     """The first column of the tables of messages: (section, message)."""
-    later = ' '.join(tomllib.loads((TOP / 'tests/contract/accepted.toml').read_text()).get('later', {}).get('modules', []))
     sections = re.split(r'^## (.+)\n', (DOCS / 'troubleshooting.md').read_text(), flags=re.M)
     for section, text in zip(sections[1::2], sections[2::2]):
-        if f'connectors.{SECTIONS.get(section)}' in later:
-            continue
         table = text.partition('| Message |')[2]
         for line in table.splitlines()[2:]:
             if line.startswith('|'):

@@ -26,8 +26,7 @@ def facts():
     ctypes.CDLL(None).umask(umask)
     status = dict(line.split(':\t', 1) for line in open('/proc/self/status').read().splitlines() if ':\t' in line)
     return {'pid': os.getpid(), 'uid': os.geteuid(), 'umask': umask, 'cwd': os.getcwd(),
-            'capabilities': int(status['CapEff'], 16), 'threads': cfg.CONF.privsep_osbrick.thread_pool_size,
-            'can_panic': hasattr(_engine, 'test_support')}
+            'capabilities': int(status['CapEff'], 16), 'threads': cfg.CONF.privsep_osbrick.thread_pool_size}
 
 
 @privileged.default.entrypoint
