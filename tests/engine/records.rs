@@ -202,8 +202,8 @@ fn ic_15_discovery_leaves_other_records_alone() {
 /// too, while others are writing into it.
 #[test]
 fn a_record_is_not_lost_while_others_of_its_target_go() {
-    const PATHS: usize = 4;
-    const ROUNDS: usize = 1000;
+    const PATHS: usize = 8;
+    const ROUNDS: usize = 150;
     let fake = FakeHost::new();
     fake.tree().directory("/etc/iscsi/nodes");
     let root = &fake.host().root;
