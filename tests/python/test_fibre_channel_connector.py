@@ -13,6 +13,7 @@ from os_brick.initiator import linuxscsi
 from os_brick.initiator.connectors import fibre_channel
 from os_brick.initiator.connectors import fibre_channel_ppc64
 from os_brick.initiator.connectors import fibre_channel_s390x
+from os_brick.privileged import encrypted_volume
 from os_brick.privileged import fibre_channel as priv_fibre_channel
 
 W, X = '500601603ee00001', '500601603ee00002'
@@ -157,14 +158,14 @@ class TestEncrypted:
         def fail(*args, **kwargs):
             raise OSError('read-only')
 
-        monkeypatch.setattr(priv_fibre_channel.rootwrap, 'link_root', fail)
+        monkeypatch.setattr(encrypted_volume.rootwrap, 'link_root', fail)
         with pytest.raises(OSError, match='read-only'):
             fibre_channel.FibreChannelConnector(None).connect_volume(self.PROPS)
         name, args = engine.calls[-1]
         assert (name, args[1], args[3]) == ('disconnect_volume', '/dev/dm-0', True)
 
     def test_a_detach_takes_the_link_away(self, engine, links, monkeypatch):
-        monkeypatch.setattr(priv_fibre_channel.os.path, 'islink', lambda path: True)
+        monkeypatch.setattr(encrypted_volume.os.path, 'islink', lambda path: True)
         connector = fibre_channel.FibreChannelConnector(None)
         connector.disconnect_volume(self.PROPS, {'path': self.LINK})
         assert engine.calls[0][1][1] == PATH

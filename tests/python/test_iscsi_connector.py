@@ -12,6 +12,7 @@ from os_brick.initiator import host_driver
 from os_brick.initiator import linuxscsi
 from os_brick.initiator.connectors import base
 from os_brick.initiator.connectors import iscsi
+from os_brick.privileged import encrypted_volume
 from os_brick.privileged import iscsi as priv_iscsi
 from os_brick.privileged import rootwrap
 
@@ -188,7 +189,7 @@ class TestEncrypted:
         ({**ENCRYPTED, 'device_path': LINK}, {'path': LINK})])
     def test_disconnect_uses_the_real_path_and_removes_the_link(
             self, connector, engine, links, monkeypatch, props, info):
-        monkeypatch.setattr(priv_iscsi.os.path, 'islink', lambda path: path == LINK)
+        monkeypatch.setattr(encrypted_volume.os.path, 'islink', lambda path: path == LINK)
         connector.disconnect_volume(props, info)
         (_name, args), = engine.calls
         assert args[1] == '/dev/dm-0'
@@ -197,14 +198,14 @@ class TestEncrypted:
 
     def test_the_link_goes_when_the_caller_lost_its_name(self, connector, engine, links,
                                                          monkeypatch):
-        monkeypatch.setattr(priv_iscsi.os.path, 'islink', lambda path: path == LINK)
+        monkeypatch.setattr(encrypted_volume.os.path, 'islink', lambda path: path == LINK)
         engine.answers['volume_devices'] = ['dm-0', 'sda', 'sdb']
         connector.disconnect_volume(self.ENCRYPTED, None)
         assert [name for name, _args in engine.calls] == ['volume_devices', 'disconnect_volume']
         assert links == [('unlink', LINK)]
 
     def test_the_link_stays_when_the_detach_fails(self, connector, engine, links, monkeypatch):
-        monkeypatch.setattr(priv_iscsi.os.path, 'islink', lambda path: True)
+        monkeypatch.setattr(encrypted_volume.os.path, 'islink', lambda path: True)
         engine.answers['disconnect_volume'] = exception.BrickException('busy')
         with pytest.raises(exception.BrickException, match='^busy$'):
             connector.disconnect_volume(self.ENCRYPTED, {'path': LINK})

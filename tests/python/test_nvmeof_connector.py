@@ -11,6 +11,7 @@ from os_brick import initiator
 from os_brick.initiator import connector as connector_factory
 from os_brick.initiator.connectors import nvmeof
 from os_brick.initiator.connectors import nvmeof_raid
+from os_brick.privileged import encrypted_volume
 from os_brick.privileged import nvmeof as priv_nvmeof
 from os_brick.privileged import rootwrap
 
@@ -175,7 +176,7 @@ class TestEncrypted:
     def test_en_04_disconnect_uses_the_device_and_removes_the_link(
             self, connector, engine, links, monkeypatch, props, info):
         engine.answers['volume_paths'] = ['/dev/nvme0n1']
-        monkeypatch.setattr(priv_nvmeof.os.path, 'islink', lambda path: path == LINK)
+        monkeypatch.setattr(encrypted_volume.os.path, 'islink', lambda path: path == LINK)
         connector.disconnect_volume(props, info)
         (_name, args) = engine.calls[-1]
         assert args[1] == ('/dev/nvme0n1' if info or 'device_path' in props else None)

@@ -4,6 +4,7 @@
 import pytest
 
 from os_brick import exception
+from os_brick.privileged import encrypted_volume
 from os_brick.privileged import fibre_channel as priv_fibre_channel
 
 PROPS = {'target_wwn': ['500601603ee00001'], 'target_lun': 5}
@@ -42,8 +43,8 @@ def test_a_link_that_remains_is_a_warning(engine, monkeypatch, caplog):
     def fail(*args, **kwargs):
         raise OSError('stuck')
 
-    monkeypatch.setattr(priv_fibre_channel.os.path, 'islink', lambda path: True)
-    monkeypatch.setattr(priv_fibre_channel.rootwrap, 'unlink_root', fail)
+    monkeypatch.setattr(encrypted_volume.os.path, 'islink', lambda path: True)
+    monkeypatch.setattr(encrypted_volume.rootwrap, 'unlink_root', fail)
     assert priv_fibre_channel.disconnect_volume(
         PROPS, '/dev/disk/by-id/os-brick+dev+sda', SETTINGS, False) == []
     assert 'stuck' in caplog.text

@@ -9,6 +9,7 @@ import pytest
 
 from os_brick import exception
 from os_brick import privileged
+from os_brick.privileged import encrypted_volume
 from os_brick.privileged import iscsi as priv_iscsi
 from os_brick.privileged import plain_data
 
@@ -64,7 +65,7 @@ def test_device_path(engine, path):
 
 
 def test_only_links_of_ours_are_removed(engine, links, tmp_path, monkeypatch):
-    monkeypatch.setattr(priv_iscsi.os.path, 'islink', lambda path: True)
+    monkeypatch.setattr(encrypted_volume.os.path, 'islink', lambda path: True)
     for path in ('/dev/disk/by-id/os-brick+dev/../../../../etc/shadow', '/etc/shadow'):
         priv_iscsi.disconnect_volume(PROPS, path, SETTINGS, False)
     assert links == []
@@ -74,8 +75,8 @@ def test_a_link_that_remains_is_a_warning(engine, monkeypatch, caplog):
     def fail(*args, **kwargs):
         raise OSError('stuck')
 
-    monkeypatch.setattr(priv_iscsi.os.path, 'islink', lambda path: True)
-    monkeypatch.setattr(priv_iscsi.rootwrap, 'unlink_root', fail)
+    monkeypatch.setattr(encrypted_volume.os.path, 'islink', lambda path: True)
+    monkeypatch.setattr(encrypted_volume.rootwrap, 'unlink_root', fail)
     assert priv_iscsi.disconnect_volume(
         PROPS, '/dev/disk/by-id/os-brick+dev+sda', SETTINGS, False) == []
     assert 'os-brick+dev+sda' in caplog.text

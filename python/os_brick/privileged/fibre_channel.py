@@ -3,22 +3,17 @@
 
 The entrypoints run in the privileged process.  `connect`, `disconnect` and `extend` are
 what they do there; a connector whose caller brought its own `execute` calls these in the
-caller's process.  Here lives nothing but checks, the call and an encrypted volume's link.
+caller's process.  Here lives nothing but the calls.
 """
 
-import os
 from typing import Any, Callable, Optional
-
-from oslo_log import log as logging
 
 from os_brick import _engine
 from os_brick import _native
 from os_brick import encrypted_link
 from os_brick import privileged
+from os_brick.privileged import encrypted_volume
 from os_brick.privileged import plain_data
-from os_brick.privileged import rootwrap
-
-LOG = logging.getLogger(__name__)
 
 #: The connection properties Fibre Channel understands.
 PROPERTIES = (
@@ -33,12 +28,9 @@ NESTED = ('initiator_target_map', 'initiator_target_lun_map')
 Execute = Optional[Callable[..., Any]]
 
 
-def select(properties: Any) -> dict[str, Any]:
-    """Pick what Fibre Channel understands from the properties a caller passed.
-
-    :raises InvalidParameterValue: see `plain_data.select`
-    """
-    return plain_data.select(properties, PROPERTIES, NESTED)
+def _check(properties: dict[str, Any],
+           settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    return encrypted_volume.check(properties, settings, PROPERTIES, NESTED)
 
 
 def connect(properties: dict[str, Any], settings: dict[str, Any],
@@ -53,57 +45,16 @@ def connect(properties: dict[str, Any], settings: dict[str, Any],
     """
     properties, settings = _check(properties, settings)
     result = _native.call(_engine.fibre_channel.connect_volume, properties, settings, execute)
-    if not properties.get('encrypted'):
-        return result
-    path = result['path']
-    try:
-        link = encrypted_link.name_for(path)
-        rootwrap.link_root(encrypted_link.target_of(path), link, force=True)
-    except Exception:
-        LOG.warning('No link for the encrypted volume at %s, detaching it', path)
-        _undo(properties, path, settings, execute)
-        raise
-    return {**result, 'path': link}
+    return encrypted_volume.hand_out(properties, result, lambda path: _native.call(
+        _engine.fibre_channel.disconnect_volume, properties, path, settings, True, execute))
 
 
-def _check(properties: dict[str, Any],
-           settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return both as the engine is to get them, whoever sent them."""
-    properties = plain_data.check_properties(properties, PROPERTIES, NESTED)
-    if 'device_path' in properties:
-        properties['device_path'] = encrypted_link.device_path_of(properties['device_path'])
-    return properties, plain_data.check_settings(settings)
-
-
-def _undo(properties: dict[str, Any], path: str, settings: dict[str, Any],
-          execute: Execute) -> None:
-    """Detach after a failed attach, keeping the error that caused it the only one."""
-    try:
-        errors = _native.call(_engine.fibre_channel.disconnect_volume, properties, path,
-                              settings, True, execute)
-    except Exception as exc:
-        errors = [str(exc)]
-    for error in errors:
-        LOG.warning('Detaching %(path)s again: %(error)s', {'path': path, 'error': error})
-
-
-def _links(properties: dict[str, Any], device_path: Optional[str],
-           settings: dict[str, Any]) -> list[str]:
-    """Return the links an encrypted volume was handed out under, as far as they exist.
-
-    A caller that lost what the attach returned does not name the link.  Whatever name the
-    volume's own devices may have been handed out under leads to it.
-    """
-    if encrypted_link.is_link_path(device_path):
-        links = [device_path]
-    elif properties.get('encrypted'):
-        names = _native.call(_engine.fibre_channel.volume_devices, properties, settings)
-        devices = {'/dev/' + name for name in names}
-        links = [link for link in encrypted_link.existing()
-                 if encrypted_link.target_of(encrypted_link.device_path_of(link)) in devices]
-    else:
-        links = []
-    return [link for link in links if os.path.islink(link)]
+def _links(properties: dict[str, Any], settings: dict[str, Any]) -> list[str]:
+    """Return the links that lead to the volume, whatever name of it they were made of."""
+    names = _native.call(_engine.fibre_channel.volume_devices, properties, settings)
+    devices = {'/dev/' + name for name in names}
+    return [link for link in encrypted_link.existing()
+            if encrypted_link.target_of(encrypted_link.device_path_of(link)) in devices]
 
 
 def disconnect(properties: dict[str, Any], device_path: Optional[str],
@@ -117,16 +68,11 @@ def disconnect(properties: dict[str, Any], device_path: Optional[str],
     """
     properties, settings = _check(properties, settings)
     device_path = plain_data.check_path('device_path', device_path)
-    links = _links(properties, device_path, settings)
+    links = encrypted_volume.links(properties, device_path, lambda: _links(properties, settings))
     errors = _native.call(_engine.fibre_channel.disconnect_volume, properties,
                           encrypted_link.device_path_of(device_path), settings, bool(force),
                           execute)
-    for link in links:
-        try:
-            rootwrap.unlink_root(link)
-        except Exception as exc:
-            LOG.warning('The link %(link)s of the detached volume remains: %(error)s',
-                        {'link': link, 'error': exc})
+    encrypted_volume.remove_links(links)
     return list(errors)
 
 

@@ -3,22 +3,17 @@
 
 The entrypoints run in the privileged process.  `connect`, `disconnect` and `extend` are
 what they do there; a connector whose caller brought its own `execute` calls these in the
-caller's process.  Here lives nothing but checks, the call and an encrypted volume's link.
+caller's process.  Here lives nothing but the calls.
 """
 
-import os
 from typing import Any, Callable, Optional
-
-from oslo_log import log as logging
 
 from os_brick import _engine
 from os_brick import _native
 from os_brick import encrypted_link
 from os_brick import privileged
+from os_brick.privileged import encrypted_volume
 from os_brick.privileged import plain_data
-from os_brick.privileged import rootwrap
-
-LOG = logging.getLogger(__name__)
 
 #: The connection properties iSCSI understands.
 PROPERTIES = (
@@ -28,8 +23,15 @@ PROPERTIES = (
     'addressing_mode', 'volume_id', 'wwn', 'scsi_wwn', 'encrypted', 'access_mode',
     'enforce_multipath', 'device_path',
 )
+#: Those of them that are lists of lists or dictionaries: none.
+NESTED = ()
 
 Execute = Optional[Callable[..., Any]]
+
+
+def _check(properties: dict[str, Any],
+           settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    return encrypted_volume.check(properties, settings, PROPERTIES, NESTED)
 
 
 def connect(properties: dict[str, Any], settings: dict[str, Any],
@@ -42,49 +44,15 @@ def connect(properties: dict[str, Any], settings: dict[str, Any],
     :returns: type, scsi_wwn, path and, for a multipath device, multipath_id
     :raises BrickException: of the kind that tells what failed; nothing stays attached
     """
-    properties = plain_data.check_properties(properties, PROPERTIES)
-    settings = plain_data.check_settings(settings)
+    properties, settings = _check(properties, settings)
     result = _native.call(_engine.iscsi.connect_volume, properties, settings, execute)
-    if properties.get('encrypted'):
-        try:
-            link = encrypted_link.name_for(result['path'])
-            rootwrap.link_root(encrypted_link.target_of(result['path']), link, force=True)
-        except Exception:
-            LOG.warning('No link for the encrypted volume at %s, detaching it',
-                        result['path'])
-            _undo(properties, result['path'], settings, execute)
-            raise
-        result['path'] = link
-    return result
+    return encrypted_volume.hand_out(properties, result, lambda path: _native.call(
+        _engine.iscsi.disconnect_volume, properties, path, settings, True, execute))
 
 
-def _undo(properties: dict[str, Any], path: str, settings: dict[str, Any],
-          execute: Execute) -> None:
-    """Detach after a failed attach, keeping the error that caused it the only one."""
-    try:
-        errors = _native.call(_engine.iscsi.disconnect_volume, properties, path, settings,
-                              True, execute)
-    except Exception as exc:
-        errors = [str(exc)]
-    for error in errors:
-        LOG.warning('Detaching %(path)s again: %(error)s', {'path': path, 'error': error})
-
-
-def _links(properties: dict[str, Any], device_path: Optional[str],
-           settings: dict[str, Any]) -> list[str]:
-    """Return the links an encrypted volume was handed out under, as far as they exist.
-
-    A caller that lost what the attach returned does not name the link; the volume's own
-    devices do.
-    """
-    if encrypted_link.is_link_path(device_path):
-        links = [device_path]
-    elif properties.get('encrypted'):
-        names = _native.call(_engine.iscsi.volume_devices, properties, settings)
-        links = [encrypted_link.name_for('/dev/' + name) for name in names]
-    else:
-        links = []
-    return [link for link in links if os.path.islink(link)]
+def _links(properties: dict[str, Any], settings: dict[str, Any]) -> list[str]:
+    names = _native.call(_engine.iscsi.volume_devices, properties, settings)
+    return [encrypted_link.name_for('/dev/' + name) for name in names]
 
 
 def disconnect(properties: dict[str, Any], device_path: Optional[str],
@@ -96,21 +64,13 @@ def disconnect(properties: dict[str, Any], device_path: Optional[str],
     :returns: the errors collected under force
     :raises BrickException: without force, the first error; the volume stays attached
     """
-    properties = plain_data.check_properties(properties, PROPERTIES)
-    settings = plain_data.check_settings(settings)
+    properties, settings = _check(properties, settings)
     device_path = plain_data.check_path('device_path', device_path)
-    links = _links(properties, device_path, settings)
-    device_path = encrypted_link.device_path_of(device_path)
-    if 'device_path' in properties:
-        properties['device_path'] = encrypted_link.device_path_of(properties['device_path'])
-    errors = _native.call(_engine.iscsi.disconnect_volume, properties, device_path, settings,
-                          bool(force), execute)
-    for link in links:
-        try:
-            rootwrap.unlink_root(link)
-        except Exception as exc:
-            LOG.warning('The link %(link)s of the detached volume remains: %(error)s',
-                        {'link': link, 'error': exc})
+    links = encrypted_volume.links(properties, device_path, lambda: _links(properties, settings))
+    errors = _native.call(_engine.iscsi.disconnect_volume, properties,
+                          encrypted_link.device_path_of(device_path), settings, bool(force),
+                          execute)
+    encrypted_volume.remove_links(links)
     return list(errors)
 
 
@@ -121,10 +81,7 @@ def extend(properties: dict[str, Any], settings: dict[str, Any],
     :returns: the new size in bytes
     :raises BrickException: the size did not reach every path and the map
     """
-    properties = plain_data.check_properties(properties, PROPERTIES)
-    settings = plain_data.check_settings(settings)
-    if 'device_path' in properties:
-        properties['device_path'] = encrypted_link.device_path_of(properties['device_path'])
+    properties, settings = _check(properties, settings)
     return _native.call(_engine.iscsi.extend_volume, properties, settings, execute)
 
 

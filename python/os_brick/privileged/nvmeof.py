@@ -18,6 +18,7 @@ from os_brick import _engine
 from os_brick import _native
 from os_brick import encrypted_link
 from os_brick import privileged
+from os_brick.privileged import encrypted_volume
 from os_brick.privileged import plain_data
 from os_brick.privileged import rootwrap
 
@@ -133,12 +134,9 @@ def create_hostid(uuid: str) -> Optional[str]:
     return uuid
 
 
-def _checked(properties: dict[str, Any],
-             settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    properties = plain_data.check_properties(properties, PROPERTIES, NESTED)
-    if 'device_path' in properties:
-        properties['device_path'] = encrypted_link.device_path_of(properties['device_path'])
-    return properties, plain_data.check_settings(settings)
+def _check(properties: dict[str, Any],
+           settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    return encrypted_volume.check(properties, settings, PROPERTIES, NESTED)
 
 
 def _name_host() -> None:
@@ -157,45 +155,17 @@ def connect(properties: dict[str, Any], settings: dict[str, Any],
     :returns: type and path
     :raises BrickException: of the kind that tells what failed; nothing stays attached
     """
-    properties, settings = _checked(properties, settings)
+    properties, settings = _check(properties, settings)
     _name_host()
     result = _native.call(_engine.nvmeof.connect_volume, properties, settings, execute)
-    if properties.get('encrypted'):
-        try:
-            link = encrypted_link.name_for(result['path'])
-            rootwrap.link_root(encrypted_link.target_of(result['path']), link, force=True)
-        except Exception:
-            LOG.warning('No link for the encrypted volume at %s, detaching it',
-                        result['path'])
-            _undo(properties, result['path'], settings, execute)
-            raise
-        result['path'] = link
-    return result
+    return encrypted_volume.hand_out(properties, result, lambda path: _native.call(
+        _engine.nvmeof.disconnect_volume, properties, path, settings, True, execute))
 
 
-def _undo(properties: dict[str, Any], path: str, settings: dict[str, Any],
-          execute: Execute) -> None:
-    """Detach after a failed attach, keeping the error that caused it the only one."""
-    try:
-        errors = _native.call(_engine.nvmeof.disconnect_volume, properties, path, settings,
-                              True, execute)
-    except Exception as exc:
-        errors = [str(exc)]
-    for error in errors:
-        LOG.warning('Detaching %(path)s again: %(error)s', {'path': path, 'error': error})
-
-
-def _links(properties: dict[str, Any], device_path: Optional[str],
-           settings: dict[str, Any], execute: Execute) -> list[str]:
-    """Return the links an encrypted volume was handed out under, as far as they exist."""
-    if encrypted_link.is_link_path(device_path):
-        links = [device_path]
-    elif properties.get('encrypted'):
-        links = [encrypted_link.name_for(path) for path in
-                 _native.call(_engine.nvmeof.volume_paths, properties, settings, execute)]
-    else:
-        links = []
-    return [link for link in links if os.path.islink(link)]
+def _links(properties: dict[str, Any], settings: dict[str, Any],
+           execute: Execute) -> list[str]:
+    found = _native.call(_engine.nvmeof.volume_paths, properties, settings, execute)
+    return [encrypted_link.name_for(path) for path in found]
 
 
 def disconnect(properties: dict[str, Any], device_path: Optional[str],
@@ -208,18 +178,14 @@ def disconnect(properties: dict[str, Any], device_path: Optional[str],
     :raises BrickException: without force, the first error; the volume stays attached
     """
     link = properties.get('device_path') if isinstance(properties, dict) else None
-    properties, settings = _checked(properties, settings)
+    properties, settings = _check(properties, settings)
     device_path = plain_data.check_path('device_path', device_path)
-    links = _links(properties, device_path or link, settings, execute)
+    links = encrypted_volume.links(properties, device_path or link,
+                                   lambda: _links(properties, settings, execute))
     errors = _native.call(_engine.nvmeof.disconnect_volume, properties,
                           encrypted_link.device_path_of(device_path), settings, bool(force),
                           execute)
-    for name in links:
-        try:
-            rootwrap.unlink_root(name)
-        except Exception as exc:
-            LOG.warning('The link %(link)s of the detached volume remains: %(error)s',
-                        {'link': name, 'error': exc})
+    encrypted_volume.remove_links(links)
     return list(errors)
 
 
@@ -230,14 +196,14 @@ def extend(properties: dict[str, Any], settings: dict[str, Any],
     :returns: the new size in bytes
     :raises BrickException: the host did not take over the size
     """
-    properties, settings = _checked(properties, settings)
+    properties, settings = _check(properties, settings)
     return _native.call(_engine.nvmeof.extend_volume, properties, settings, execute)
 
 
 def paths(properties: dict[str, Any], settings: dict[str, Any],
           execute: Execute = None) -> list[str]:
     """Return where a volume is on this host, looked up in this process."""
-    properties, settings = _checked(properties, settings)
+    properties, settings = _check(properties, settings)
     return list(_native.call(_engine.nvmeof.volume_paths, properties, settings, execute))
 
 

@@ -7,26 +7,20 @@ device looked for here.
 
 from typing import Any, Callable, Optional
 
-from oslo_config import cfg
-from oslo_log import log as logging
-
 from os_brick import _engine
 from os_brick import _native
 from os_brick import encrypted_link
-from os_brick import exception
 from os_brick import initiator
 from os_brick import utils
 from os_brick.initiator import linuxfc
-from os_brick.initiator import lock_files
-from os_brick.initiator.connectors import base
+from os_brick.initiator.connectors import by_engine
 from os_brick.privileged import fibre_channel as priv_fibre_channel
 
-LOG = logging.getLogger(__name__)
-CONF = cfg.CONF
 
-
-class FibreChannelConnector(base.BaseLinuxConnector):
+class FibreChannelConnector(by_engine.ScsiConnector):
     """Attaches and detaches Fibre Channel volumes, FCoE included."""
+
+    _verbs = priv_fibre_channel
 
     def __init__(self, root_helper: Optional[str], driver: Any = None,
                  execute: Optional[Callable] = None, use_multipath: bool = False,
@@ -45,7 +39,6 @@ class FibreChannelConnector(base.BaseLinuxConnector):
     def set_execute(self, execute: Optional[Callable]) -> None:
         """Run every command of this object and its helpers with `execute`."""
         super().set_execute(execute)
-        self._linuxscsi.set_execute(execute)
         self._linuxfc.set_execute(execute)
 
     @staticmethod
@@ -58,31 +51,6 @@ class FibreChannelConnector(base.BaseLinuxConnector):
         ports = linuxfc.LinuxFibreChannel(root_helper, execute=kwargs.get('execute'))
         names = {'wwpns': ports.get_fc_wwpns(), 'wwnns': ports.get_fc_wwnns()}
         return {key: value for key, value in names.items() if value}
-
-    def get_search_path(self) -> str:
-        """Return the directory that names volumes by their path."""
-        return '/dev/disk/by-path'
-
-    def supports_multipath(self) -> bool:
-        """Tell whether multipathd runs."""
-        return self._linuxscsi.is_multipath_running(root_helper=self._root_helper,
-                                                    execute=self._injected_execute())
-
-    def _settings(self) -> dict[str, Any]:
-        """Return what the engine needs to know beside the properties, as configured now."""
-        options = CONF.os_brick
-        return {
-            'use_multipath': bool(self.use_multipath),
-            'device_scan_attempts': int(self.device_scan_attempts),
-            'portal_grace_period': options.portal_grace_period,
-            'enforce_identity': options.enforce_identity,
-            'wait_mpath_device_attempts': options.wait_mpath_device_attempts,
-            'wait_mpath_device_interval': options.wait_mpath_device_interval,
-        }
-
-    def _locked_settings(self) -> dict[str, Any]:
-        """Return the settings of an operation that changes the host."""
-        return {**self._settings(), 'lock_path': lock_files.prepare()}
 
     @utils.trace
     def connect_volume(self, connection_properties: dict) -> dict[str, str]:
@@ -100,12 +68,7 @@ class FibreChannelConnector(base.BaseLinuxConnector):
         :raises NoFibreChannelVolumeDeviceFound: no scan brought the device
         :raises BrickException: anything else; the host is left as it was
         """
-        properties = priv_fibre_channel.select(connection_properties)
-        settings = self._locked_settings()
-        execute = self._injected_execute()
-        if execute is None:
-            return dict(priv_fibre_channel.connect_volume(properties, settings))
-        return dict(priv_fibre_channel.connect(properties, settings, execute))
+        return self._attach(connection_properties)
 
     @utils.trace
     def disconnect_volume(self, connection_properties: dict, device_info: Any,
@@ -120,31 +83,7 @@ class FibreChannelConnector(base.BaseLinuxConnector):
         :raises ExceptionChainer: under force, all errors once everything was tried
         :raises BrickException: without force; the volume stays attached
         """
-        properties = priv_fibre_channel.select(connection_properties)
-        path = utils.get_dev_path(connection_properties, device_info)
-        if not isinstance(path, str) or not path.startswith('/'):
-            path = None
-        settings = self._locked_settings()
-        execute = self._injected_execute()
-        if execute is None:
-            errors = priv_fibre_channel.disconnect_volume(properties, path, settings,
-                                                          bool(force))
-        else:
-            errors = priv_fibre_channel.disconnect(properties, path, settings, force, execute)
-        self._report_detach_errors(list(errors), ignore_errors)
-
-    @staticmethod
-    def _report_detach_errors(errors: list[str], ignore_errors: bool) -> None:
-        if not errors:
-            return
-        if ignore_errors:
-            LOG.warning('Detached with errors, leftovers may remain on the host: %s',
-                        '; '.join(errors))
-            return
-        chain = exception.ExceptionChainer()
-        for text in errors:
-            chain.add_exception(exception.BrickException, exception.BrickException(text), None)
-        raise chain
+        self._detach(connection_properties, device_info, force, ignore_errors)
 
     @utils.trace
     def extend_volume(self, connection_properties: dict) -> Optional[int]:
@@ -155,12 +94,7 @@ class FibreChannelConnector(base.BaseLinuxConnector):
         :raises VolumePathsNotFound: the volume is not attached
         :raises BrickException: a path is down or did not grow
         """
-        properties = priv_fibre_channel.select(connection_properties)
-        settings = self._locked_settings()
-        execute = self._injected_execute()
-        if execute is None:
-            return priv_fibre_channel.extend_volume(properties, settings)
-        return priv_fibre_channel.extend(properties, settings, execute)
+        return self._extend(connection_properties)
 
     def get_volume_paths(self, connection_properties: dict) -> list[str]:
         """Return the /dev/disk/by-path names of a volume that exist; scans nothing.
@@ -168,12 +102,8 @@ class FibreChannelConnector(base.BaseLinuxConnector):
         :raises InvalidParameterValue: the properties make no sense
         :raises VolumePathsNotFound: there is not one LUN for each port
         """
-        properties = priv_fibre_channel.select(connection_properties)
+        properties = self._select(connection_properties)
         if 'device_path' in properties:
             properties['device_path'] = encrypted_link.device_path_of(properties['device_path'])
         return list(_native.call(_engine.fibre_channel.volume_paths, properties,
                                  self._settings()))
-
-    def get_all_available_volumes(self, connection_properties: Optional[dict] = None) -> list[str]:
-        """Return the full paths of all links in the search directory."""
-        return list(_native.call(_engine.scsi.entries, self.get_search_path()))

@@ -8,23 +8,18 @@ no device looked for here.
 from typing import Any, Callable, Optional, TypedDict
 
 from oslo_concurrency import processutils as putils
-from oslo_config import cfg
 from oslo_log import log as logging
 
 from os_brick import _engine
 from os_brick import _native
 from os_brick import encrypted_link
-from os_brick import exception
 from os_brick import initiator
 from os_brick import utils
-from os_brick.initiator import lock_files
-from os_brick.initiator.connectors import base
 from os_brick.initiator.connectors import base_iscsi
+from os_brick.initiator.connectors import by_engine
 from os_brick.privileged import iscsi as priv_iscsi
-from os_brick.privileged import plain_data
 
 LOG = logging.getLogger(__name__)
-CONF = cfg.CONF
 
 _INITIATOR_FILE = '/etc/iscsi/initiatorname.iscsi'
 
@@ -40,8 +35,10 @@ class ConnData(TypedDict):
     just_added_devices: list[str]
 
 
-class ISCSIConnector(base.BaseLinuxConnector, base_iscsi.BaseISCSIConnector):
+class ISCSIConnector(by_engine.ScsiConnector, base_iscsi.BaseISCSIConnector):
     """Attaches and detaches iSCSI volumes, over TCP, iSER or an offload interface."""
+
+    _verbs = priv_iscsi
 
     #: Transports an interface may have.
     supported_transports = ['be2iscsi', 'bnx2i', 'cxgb3i', 'default',
@@ -73,39 +70,12 @@ class ISCSIConnector(base.BaseLinuxConnector, base_iscsi.BaseISCSIConnector):
         name = connector.get_initiator()
         return {'initiator': name} if name else {}
 
-    def set_execute(self, execute: Optional[Callable]) -> None:
-        """Run every command of this object and its helpers with `execute`."""
-        super().set_execute(execute)
-        self._linuxscsi.set_execute(execute)
-
-    def get_search_path(self) -> str:
-        """Return the directory that names volumes by their path."""
-        return '/dev/disk/by-path'
-
-    def supports_multipath(self) -> bool:
-        """Tell whether multipathd runs."""
-        return self._linuxscsi.is_multipath_running(root_helper=self._root_helper,
-                                                    execute=self._injected_execute())
-
     def _get_transport(self) -> str:
         return self.transport
 
     def _settings(self) -> dict[str, Any]:
-        """Return what the engine needs to know beside the properties, as configured now."""
-        options = CONF.os_brick
-        return {
-            'use_multipath': bool(self.use_multipath),
-            'interface': self._get_transport(),
-            'device_scan_attempts': int(self.device_scan_attempts),
-            'portal_grace_period': options.portal_grace_period,
-            'enforce_identity': options.enforce_identity,
-            'wait_mpath_device_attempts': options.wait_mpath_device_attempts,
-            'wait_mpath_device_interval': options.wait_mpath_device_interval,
-        }
-
-    def _locked_settings(self) -> dict[str, Any]:
-        """Return the settings of an operation that changes the host."""
-        return {**self._settings(), 'lock_path': lock_files.prepare()}
+        """Return also by which interface to log in."""
+        return {**super()._settings(), 'interface': self._get_transport()}
 
     @utils.trace
     def connect_volume(self, connection_properties: dict) -> dict[str, str]:
@@ -121,12 +91,7 @@ class ISCSIConnector(base.BaseLinuxConnector, base_iscsi.BaseISCSIConnector):
         :raises TargetPortalNotFound: discovery did not find the target
         :raises BrickException: anything else; the host is left as it was
         """
-        properties = plain_data.select(connection_properties, priv_iscsi.PROPERTIES)
-        settings = self._locked_settings()
-        execute = self._injected_execute()
-        if execute is None:
-            return dict(priv_iscsi.connect_volume(properties, settings))
-        return dict(priv_iscsi.connect(properties, settings, execute))
+        return self._attach(connection_properties)
 
     @utils.trace
     def disconnect_volume(self, connection_properties: dict, device_info: Any,
@@ -141,30 +106,7 @@ class ISCSIConnector(base.BaseLinuxConnector, base_iscsi.BaseISCSIConnector):
         :raises ExceptionChainer: under force, all errors once everything was tried
         :raises BrickException: without force; the volume stays attached
         """
-        properties = plain_data.select(connection_properties, priv_iscsi.PROPERTIES)
-        path = utils.get_dev_path(connection_properties, device_info)
-        if not isinstance(path, str) or not path.startswith('/'):
-            path = None
-        settings = self._locked_settings()
-        execute = self._injected_execute()
-        if execute is None:
-            errors = priv_iscsi.disconnect_volume(properties, path, settings, bool(force))
-        else:
-            errors = priv_iscsi.disconnect(properties, path, settings, force, execute)
-        self._report_detach_errors(list(errors), ignore_errors)
-
-    @staticmethod
-    def _report_detach_errors(errors: list[str], ignore_errors: bool) -> None:
-        if not errors:
-            return
-        if ignore_errors:
-            LOG.warning('Detached with errors, leftovers may remain on the host: %s',
-                        '; '.join(errors))
-            return
-        chain = exception.ExceptionChainer()
-        for text in errors:
-            chain.add_exception(exception.BrickException, exception.BrickException(text), None)
-        raise chain
+        self._detach(connection_properties, device_info, force, ignore_errors)
 
     @utils.trace
     def extend_volume(self, connection_properties: dict) -> int:
@@ -175,28 +117,19 @@ class ISCSIConnector(base.BaseLinuxConnector, base_iscsi.BaseISCSIConnector):
         :raises VolumePathsNotFound: the volume is not attached
         :raises BrickException: a path is down or did not grow
         """
-        properties = plain_data.select(connection_properties, priv_iscsi.PROPERTIES)
-        settings = self._locked_settings()
-        execute = self._injected_execute()
-        if execute is None:
-            return priv_iscsi.extend_volume(properties, settings)
-        return priv_iscsi.extend(properties, settings, execute)
+        return self._extend(connection_properties)
 
     def get_volume_paths(self, connection_properties: dict) -> list[str]:
         """Return the /dev/disk/by-path names of a volume that exist; logs in nowhere.
 
         :raises InvalidParameterValue: the properties make no sense
         """
-        properties = plain_data.select(connection_properties, priv_iscsi.PROPERTIES)
+        properties = self._select(connection_properties)
         if 'target_portal' not in properties and 'target_portals' not in properties:
             return []
         if 'device_path' in properties:
             properties['device_path'] = encrypted_link.device_path_of(properties['device_path'])
         return list(_native.call(_engine.iscsi.volume_paths, properties, self._settings()))
-
-    def get_all_available_volumes(self, connection_properties: Optional[dict] = None) -> list[str]:
-        """Return the full paths of all links in the search directory."""
-        return list(_native.call(_engine.scsi.entries, self.get_search_path()))
 
     def get_initiator(self) -> Optional[str]:
         """Return the name of this host's initiator, or None with a warning."""

@@ -13,8 +13,7 @@ from oslo_log import log as logging
 
 from os_brick import exception
 from os_brick import utils
-from os_brick.initiator import lock_files
-from os_brick.initiator.connectors import base
+from os_brick.initiator.connectors import by_engine
 from os_brick.initiator.connectors import nvmeof_raid
 from os_brick.initiator.connectors.nvmeof_properties import ALIAS  # noqa: F401
 from os_brick.initiator.connectors.nvmeof_properties import HOST_NQN  # noqa: F401
@@ -41,7 +40,6 @@ from os_brick.initiator.connectors.nvmeof_target import Portal  # noqa: F401
 from os_brick.initiator.connectors.nvmeof_target import sysfs_property  # noqa: F401
 from os_brick.initiator.connectors.nvmeof_target import Target  # noqa: F401
 from os_brick.privileged import nvmeof as priv_nvmeof
-from os_brick.privileged import plain_data
 from os_brick.privileged import rootwrap as priv_rootwrap
 
 LOG = logging.getLogger(__name__)
@@ -55,8 +53,10 @@ nvmeof_agent = None
 _MULTIPATH = '/sys/module/nvme_core/parameters/multipath'
 
 
-class NVMeOFConnector(base.BaseLinuxConnector):
+class NVMeOFConnector(by_engine.EngineConnector):
     """Attaches and detaches volumes over NVMe-oF."""
+
+    _verbs = priv_nvmeof
 
     #: Found out once: it changes with a reboot only.
     native_multipath_supported: Optional[bool] = None
@@ -157,26 +157,6 @@ class NVMeOFConnector(base.BaseLinuxConnector):
 
     # Volumes.
 
-    def _settings(self) -> dict[str, Any]:
-        """Return what the engine needs to know beside the properties, as configured now."""
-        return {
-            'use_multipath': bool(self.use_multipath),
-            'device_scan_attempts': int(self.device_scan_attempts),
-            'portal_grace_period': CONF.os_brick.portal_grace_period,
-        }
-
-    def _perform(self, entrypoint: str, own: str, properties: Any, *args: Any,
-                 locked: bool = True) -> Any:
-        """Call a verb as root, or in this process when the caller runs the commands."""
-        picked = plain_data.select(properties, priv_nvmeof.PROPERTIES, priv_nvmeof.NESTED)
-        settings = self._settings()
-        if locked:
-            settings['lock_path'] = lock_files.prepare()
-        execute = self._injected_execute()
-        if execute is None:
-            return getattr(priv_nvmeof, entrypoint)(picked, *_around(args, settings))
-        return getattr(priv_nvmeof, own)(picked, *_around(args, settings), execute)
-
     @utils.trace
     def connect_volume(self, connection_properties: dict) -> dict[str, str]:
         """Attach a volume to this host.
@@ -188,7 +168,7 @@ class NVMeOFConnector(base.BaseLinuxConnector):
         :raises VolumeDeviceNotFound: no portal led to the namespace
         :raises BrickException: anything else; the host is left as it was
         """
-        return dict(self._perform('connect_volume', 'connect', connection_properties))
+        return self._attach(connection_properties)
 
     @utils.trace
     def disconnect_volume(self, connection_properties: dict, device_info: Any,
@@ -204,23 +184,7 @@ class NVMeOFConnector(base.BaseLinuxConnector):
         :raises ExceptionChainer: under force, all errors once everything was tried
         :raises BrickException: without force; the volume stays attached
         """
-        path = None
-        if isinstance(connection_properties, dict):
-            path = utils.get_dev_path(connection_properties, device_info)
-        if not isinstance(path, str) or not path.startswith('/'):
-            path = None
-        errors = list(self._perform('disconnect_volume', 'disconnect', connection_properties,
-                                    path, bool(force)))
-        if not errors:
-            return
-        if ignore_errors:
-            LOG.warning('Detached with errors, leftovers may remain on the host: %s',
-                        '; '.join(errors))
-            return
-        chain = exception.ExceptionChainer()
-        for text in errors:
-            chain.add_exception(exception.BrickException, exception.BrickException(text), None)
-        raise chain
+        self._detach(connection_properties, device_info, force, ignore_errors)
 
     @utils.trace
     def extend_volume(self, connection_properties: dict) -> int:
@@ -231,7 +195,7 @@ class NVMeOFConnector(base.BaseLinuxConnector):
         :raises VolumeDeviceNotFound: the volume is not attached
         :raises BrickException: the device, or the mirror over it, did not grow
         """
-        return self._perform('extend_volume', 'extend', connection_properties)
+        return self._extend(connection_properties)
 
     def get_volume_paths(self, connection_properties: Any,
                          device_info: Optional[dict] = None) -> list[str]:
@@ -247,7 +211,8 @@ class NVMeOFConnector(base.BaseLinuxConnector):
             properties = properties._conn_props
         if properties.get('device_path'):
             return [properties['device_path']]
-        return list(self._perform('volume_paths', 'paths', properties, locked=False))
+        return list(self._call('volume_paths', 'paths', self._select(properties),
+                               self._settings()))
 
     # Single commands.
 
@@ -330,8 +295,3 @@ class NVMeOFConnector(base.BaseLinuxConnector):
 
     def _is_raid_device(self, device: str) -> bool:
         return self._get_fs_type(device) == 'linux_raid_member'
-
-
-def _around(args: tuple, settings: dict) -> tuple:
-    """Put the settings where the verbs take them: after the path, before the choices."""
-    return args[:1] + (settings,) + args[1:]
