@@ -4,6 +4,7 @@ pub mod fibre_channel;
 pub mod iscsi;
 pub mod locks;
 pub mod nvmeof;
+pub mod outcome;
 pub mod portals;
 pub mod properties;
 pub mod settings;

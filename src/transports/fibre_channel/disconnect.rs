@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use log::{debug, info, warn};
+use log::debug;
 
 use crate::devices::multipath;
 use crate::devices::remove::{self, Collected, Removal, Used};
@@ -11,6 +11,7 @@ use crate::host::Host;
 use crate::host::view::block;
 use crate::identifiers::DeviceName;
 use crate::log::{FIBRE_CHANNEL, Phases};
+use crate::transports::outcome::log_detach;
 use crate::transports::settings::Settings;
 
 use super::fabric::Fabric;
@@ -32,19 +33,7 @@ pub fn disconnect(
     let _operation = context.locks.operation(&context.volumes())?;
     phases.end("lock");
     let outcome = detach(&context, used, force, &mut phases);
-    match &outcome {
-        Ok(errors) => info!(
-            target: FIBRE_CHANNEL,
-            "detached {}{}: {}",
-            request.targets[0],
-            if errors.is_empty() { String::new() } else { format!(" with {} error(s)", errors.len()) },
-            phases.line()
-        ),
-        Err(error) => warn!(
-            target: FIBRE_CHANNEL,
-            "detach of {} failed: {} ({})", request.targets[0], error.describe(), phases.line()
-        ),
-    }
+    log_detach(FIBRE_CHANNEL, &request.targets[0], &outcome, &phases);
     outcome
 }
 

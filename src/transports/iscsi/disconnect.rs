@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use log::{debug, info};
+use log::debug;
 
 use crate::devices::multipath;
 use crate::devices::remove::{self, Collected, Removal, Used};
@@ -14,6 +14,7 @@ use crate::host::view::iscsi_session::{self, Session};
 use crate::host::view::{block, node_record, scsi};
 use crate::identifiers::{DeviceName, Wwid};
 use crate::log::{ISCSI, Phases};
+use crate::transports::outcome::log_detach;
 use crate::transports::settings::Settings;
 
 use super::operation::Context;
@@ -42,18 +43,7 @@ pub fn disconnect(
     let _operation = context.locks.operation(&context.volumes())?;
     phases.end("lock");
     let outcome = detach(&context, used, force, &mut phases);
-    match &outcome {
-        Ok(errors) => info!(
-            target: ISCSI,
-            "detached {}{}: {}",
-            request.targets[0],
-            if errors.is_empty() { String::new() } else { format!(" with {} error(s)", errors.len()) },
-            phases.line()
-        ),
-        Err(error) => {
-            log::warn!(target: ISCSI, "detach of {} failed: {} ({})", request.targets[0], error.describe(), phases.line());
-        }
-    }
+    log_detach(ISCSI, &request.targets[0], &outcome, &phases);
     outcome
 }
 
