@@ -146,7 +146,7 @@ impl Runner for Machine {
 }
 
 impl Machine {
-    fn comes_to_be(&self, wanted: fn(&State) -> bool) -> bool {
+    pub fn comes_to_be(&self, wanted: fn(&State) -> bool) -> bool {
         self.wait_until(PATIENCE, wanted)
     }
 

@@ -384,6 +384,9 @@ impl Machine {
                 std::thread::sleep(time);
                 Ok(())
             }
+            Some(Trouble::Until(wanted)) if !self.comes_to_be(wanted) => {
+                Err(refused("what was waited for did not come to be"))
+            }
             _ => Ok(()),
         }
     }
