@@ -6,17 +6,22 @@ A command is added by a module of this package with a function `add`; `_MODULES`
 
 import argparse
 import json
+import signal
 import sys
-from typing import Any, Callable, Optional, Sequence
+from typing import Any, Callable, Optional, Sequence, Union
 
 from os_brick import exception
+from os_brick.cli import attach
 from os_brick.cli import commands
+from os_brick.cli import detach
 from os_brick.cli import ending
 from os_brick.cli import output
 
 #: Alphabetical, one a line.
 _MODULES = (
+    attach,
     commands,
+    detach,
 )
 
 _EXAMPLES = """\
@@ -84,6 +89,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         return _complain(exc, exc.code)
     except (exception.BrickException, OSError, ValueError, ImportError) as exc:
         return _complain(exc, ending.FAILED)
+    except KeyboardInterrupt:
+        # A command that changes the host defers it while it does.
+        return _complain('stopped by Ctrl-C', ending.STOPPED + signal.SIGINT)
     try:
         if arguments.json:
             print(json.dumps(result, indent=2))
@@ -97,6 +105,6 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     return arguments.code(result)
 
 
-def _complain(exc: Exception, code: int) -> int:
+def _complain(exc: Union[Exception, str], code: int) -> int:
     print(f'os-brick: {output.printable(str(exc))}', file=sys.stderr)
     return code

@@ -2,12 +2,11 @@
 """The commands that look: what each finds out, as plain data."""
 
 import argparse
-import json
 import os
-import sys
 from typing import Any, Callable
 
 from os_brick import privileged
+from os_brick.cli import connection
 from os_brick.cli import ending
 from os_brick.cli import output
 from os_brick.initiator import connector
@@ -95,29 +94,15 @@ def tree(arguments: argparse.Namespace) -> list[dict[str, Any]]:
             if any(_is(volume, wanted) for wanted in arguments.device)]
 
 
-def _connection_properties(name: str) -> dict[str, Any]:
-    """Read connection properties, or the connection info that holds them."""
-    if name == '-':
-        text = sys.stdin.read()
-    else:
-        with open(name, encoding='utf-8') as file:
-            text = file.read()
-    try:
-        found = json.loads(text)
-    except ValueError as exc:
-        # The text may hold a password: only the place of the mistake is shown.
-        raise ValueError(f'{name} is not JSON: {exc}') from None
-    if isinstance(found, dict) and isinstance(found.get('data'), dict):
-        found = found['data']
-    if not isinstance(found, dict):
-        raise ValueError(f'{name} holds no connection properties')
-    return found
+def volumes_of(paths: list[str]) -> list[dict[str, Any]]:
+    """Return the volumes that have one of these devices, as root sees them: a guest's disk is in use by its open count."""
+    return [volume for volume in priv_inventory.read()['volumes'] if any(_is(volume, path) for path in paths)]
 
 
 def paths(arguments: argparse.Namespace) -> list[str]:
     """Return the device paths a volume has on this host."""
     _is_root()
-    found = _connection_properties(arguments.file)
+    found = connection.properties(connection.load(arguments.file), arguments.file)
     chosen = connector.InitiatorConnector.factory(arguments.protocol, 'sudo', use_multipath=True)
     return list(chosen.get_volume_paths(found))
 
