@@ -14,6 +14,7 @@ from os_brick import exception
 from os_brick.cli import attach
 from os_brick.cli import commands
 from os_brick.cli import detach
+from os_brick.cli import doctor
 from os_brick.cli import ending
 from os_brick.cli import output
 
@@ -22,6 +23,7 @@ _MODULES = (
     attach,
     commands,
     detach,
+    doctor,
 )
 
 _EXAMPLES = """\
