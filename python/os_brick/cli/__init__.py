@@ -13,6 +13,7 @@ from typing import Any, Callable, Optional, Sequence, Union
 from os_brick import exception
 from os_brick.cli import attach
 from os_brick.cli import commands
+from os_brick.cli import completion
 from os_brick.cli import detach
 from os_brick.cli import doctor
 from os_brick.cli import ending
@@ -22,6 +23,7 @@ from os_brick.cli import output
 _MODULES = (
     attach,
     commands,
+    completion,
     detach,
     doctor,
 )
