@@ -33,9 +33,10 @@ def test_nothing_is_missing_or_in_conflict(clean_python):
     assert 'No broken requirements' in run(clean_python, '-m', 'pip', 'check')
 
 
-def test_the_data_file_lands_below_the_prefix(clean_python):
-    installed = pathlib.Path(clean_python).parents[1] / 'etc/os-brick/rootwrap.d/os-brick.filters'
-    assert installed.read_text() == (TOP / 'packaging/data/data/etc/os-brick/rootwrap.d/os-brick.filters').read_text()
+@pytest.mark.parametrize('name', ['etc/os-brick/rootwrap.d/os-brick.filters', 'share/man/man1/os-brick.1'])
+def test_the_data_files_land_below_the_prefix(clean_python, name):
+    installed = pathlib.Path(clean_python).parents[1] / name
+    assert installed.read_text() == (TOP / 'packaging/data/data' / name).read_text()
 
 
 def test_a_tox_project_that_asks_for_os_brick_gets_ours(tmp_path, wheel, environment):

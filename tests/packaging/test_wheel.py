@@ -52,7 +52,8 @@ def test_the_extension_is_private_and_typed(names):
 
 def test_nothing_strange_is_packed(names):
     allowed = re.compile(r'os_brick/.*\.(py|pyi|typed|so)|os_brick-[^/]+\.dist-info/.*|'
-                         r'os_brick-[^/]+\.data/data/etc/os-brick/rootwrap\.d/os-brick\.filters')
+                         r'os_brick-[^/]+\.data/data/(etc/os-brick/rootwrap\.d/os-brick\.filters|'
+                         r'share/man/man1/os-brick\.1)')
     assert sorted(name for name in names if not allowed.fullmatch(name)) == []
 
 
@@ -63,9 +64,15 @@ def test_what_the_tests_of_consumers_import_is_packed(names):
         'os_brick/tests/initiator/test_storpool_utils.py'}
 
 
-def test_the_rootwrap_filters_are_data(names):
-    assert [name.partition('.data/')[2] for name in names if '.data/' in name] == [
-        'data/etc/os-brick/rootwrap.d/os-brick.filters']
+def test_the_rootwrap_filters_and_the_manual_page_are_data(names):
+    assert sorted(name.partition('.data/')[2] for name in names if '.data/' in name) == [
+        'data/etc/os-brick/rootwrap.d/os-brick.filters', 'data/share/man/man1/os-brick.1']
+
+
+def test_what_only_the_command_uses_is_an_extra(metadata):
+    extra = {re.match(r'[\w-]+', line)[0] for line in metadata.get_all('Requires-Dist') if 'extra ==' in line
+             and 'cli' in line.partition('extra ==')[2]}
+    assert extra == {'rich', 'shtab'}
 
 
 def test_the_entry_points_are_upstreams_and_the_command(wheel):

@@ -1,36 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`os-brick`, the command: what is attached to this host, over what, used by whom, and what is left behind.
+"""`os-brick`, the command: what is attached to this host, what is left behind, and attaching by hand.
 
-Only looks.  Exit codes: 0 all well, 1 it could not be found out, 2 wrong arguments, 3 `orphans` found something.
+A command is added by a module of this package with a function `add`; `_MODULES` lists them.
 """
 
 import argparse
 import json
+import signal
 import sys
-from typing import Optional, Sequence
+from typing import Any, Callable, Optional, Sequence, Union
 
 from os_brick import exception
+from os_brick.cli import attach
 from os_brick.cli import commands
+from os_brick.cli import completion
+from os_brick.cli import detach
+from os_brick.cli import doctor
+from os_brick.cli import ending
 from os_brick.cli import output
 
-#: Nothing to complain of.
-OK = 0
-#: It could not be found out; the reason is on stderr.
-FAILED = 1
-#: `orphans` found something.
-FOUND = 3
+#: Alphabetical, one a line.
+_MODULES = (
+    attach,
+    commands,
+    completion,
+    detach,
+    doctor,
+)
 
 _EXAMPLES = """\
 examples:
   os-brick volumes                     one line for each volume
   os-brick tree dm-0                   a volume with its paths and users
-  os-brick volumes --json | jq '.[] | select(.paths | length < 2)'
-  os-brick paths iscsi connection.json which devices a volume has here
   sudo os-brick orphans                what is left behind, asking the disks
-  os-brick properties --ip 10.0.0.5    what this host tells Cinder
-
-exit codes:
-  0 all well    1 it could not be found out    2 wrong arguments    3 orphans found something
+  os-brick COMMAND --help              options and examples of a command
 """
 
 
@@ -45,48 +48,54 @@ class _Version(argparse.Action):
         parser.exit(message=f'os-brick {version.__version__}\n')
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog='os-brick', description='What is attached to this host. Changes nothing.',
-        epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--version', action=_Version, help='print the version of the package')
-    verbs = parser.add_subparsers(dest='command', metavar='COMMAND', required=True)
+def _exit_codes() -> str:
+    return 'exit codes:\n' + ''.join(f'  {code:<9}{text}\n' for code, text in ending.MEANINGS)
 
-    def verb(name: str, text: str, run, show) -> argparse.ArgumentParser:
-        sub = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + '.')
+
+def parser() -> argparse.ArgumentParser:
+    """Make the parser of all commands."""
+    made = argparse.ArgumentParser(
+        prog='os-brick', description='The volumes of this host: looked at, attached, detached.',
+        epilog=f'{_EXAMPLES}\n{_exit_codes()}', formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument('--version', action=_Version, help='print the version of the package')
+    verbs = made.add_subparsers(dest='command', metavar='COMMAND', required=True)
+
+    def verb(name: str, text: str, run: Callable[[argparse.Namespace], Any],
+             show: Callable[[Any], Any], examples: str = '',
+             code: Callable[[Any], int] = lambda result: ending.OK) -> argparse.ArgumentParser:
+        """Add a command.
+
+        :param text: what it does, in half a sentence
+        :param run: gives the result, as plain data
+        :param show: gives the lines of text of a result
+        :param examples: lines for its help
+        :param code: gives the exit code of a result
+        """
+        sub = verbs.add_parser(
+            name, help=text, description=text[0].upper() + text[1:] + '.',
+            epilog=f'examples:\n{examples}' if examples else None,
+            formatter_class=argparse.RawDescriptionHelpFormatter)
         sub.add_argument('--json', action='store_true', help='print JSON')
-        sub.set_defaults(run=run, show=show)
+        sub.set_defaults(run=run, show=show, code=code)
         return sub
 
-    properties = verb('properties', 'what this host tells Cinder before an attach',
-                      commands.properties, output.properties)
-    properties.add_argument('--ip', default='', metavar='ADDRESS',
-                            help="this host's address in the storage network")
-    properties.add_argument('--no-multipath', dest='multipath', action='store_false',
-                            help='as a service that attaches single paths')
-    verb('volumes', 'the volumes of this host, one line each', commands.volumes, output.volumes)
-    tree = verb('tree', 'volumes with their paths and what is built on them',
-                commands.tree, output.tree)
-    tree.add_argument('device', nargs='*', metavar='DEVICE',
-                      help='a device, map name or identity; all without')
-    paths = verb('paths', 'the devices of one volume, found from its connection properties',
-                 commands.paths, output.paths)
-    paths.add_argument('protocol', metavar='PROTOCOL', help='iscsi, fibre_channel, nvmeof ...')
-    paths.add_argument('file', nargs='?', default='-', metavar='FILE',
-                       help='connection properties or connection info as JSON; - or none is stdin')
-    verb('orphans', 'what is left behind or not what it seems; root also asks the disks',
-         commands.orphans, output.orphans)
-    return parser
+    for module in _MODULES:
+        module.add(verb)
+    return made
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run one command and return its exit code."""
-    arguments = _parser().parse_args(argv)
+    arguments = parser().parse_args(argv)
     try:
         result = arguments.run(arguments)
+    except ending.Ended as exc:
+        return _complain(exc, exc.code)
     except (exception.BrickException, OSError, ValueError, ImportError) as exc:
-        print(f'os-brick: {output.printable(str(exc))}', file=sys.stderr)
-        return FAILED
+        return _complain(exc, ending.FAILED)
+    except KeyboardInterrupt:
+        # A command that changes the host defers it while it does.
+        return _complain('stopped by Ctrl-C', ending.STOPPED + signal.SIGINT)
     try:
         if arguments.json:
             print(json.dumps(result, indent=2))
@@ -97,4 +106,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     except BrokenPipeError:
         # The reader had enough; nothing more can be written, not even at the end of the process.
         sys.stdout = None
-    return FOUND if arguments.command == 'orphans' and result['findings'] else OK
+    return arguments.code(result)
+
+
+def _complain(exc: Union[Exception, str], code: int) -> int:
+    print(f'os-brick: {output.printable(str(exc))}', file=sys.stderr)
+    return code

@@ -1,16 +1,53 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each command of `os-brick` finds out, as plain data."""
+"""The commands that look: what each finds out, as plain data."""
 
 import argparse
-import json
 import os
-import sys
-from typing import Any
+from typing import Any, Callable
 
 from os_brick import privileged
+from os_brick.cli import connection
+from os_brick.cli import ending
+from os_brick.cli import output
 from os_brick.initiator import connector
 from os_brick.initiator import inventory
 from os_brick.privileged import inventory as priv_inventory
+
+
+def add(verb: Callable[..., argparse.ArgumentParser]) -> None:
+    """Add the commands to the parser."""
+    parser = verb('properties', 'what this host tells Cinder before an attach',
+                  properties, output.properties, """\
+  os-brick properties --ip 10.0.0.5
+  sudo os-brick properties --json > connector.json
+""")
+    parser.add_argument('--ip', default='', metavar='ADDRESS',
+                        help="this host's address in the storage network")
+    parser.add_argument('--no-multipath', dest='multipath', action='store_false',
+                        help='as a service that attaches single paths')
+    verb('volumes', 'the volumes of this host, one line each', volumes, output.volumes, """\
+  os-brick volumes
+  os-brick volumes --json | jq '.[] | select(.paths | length < 2)'
+""")
+    parser = verb('tree', 'volumes with their paths and what is built on them', tree, output.tree, """\
+  os-brick tree
+  os-brick tree dm-0 /dev/sdc
+""")
+    parser.add_argument('device', nargs='*', metavar='DEVICE',
+                        help='a device, map name or identity; all without')
+    parser = verb('paths', 'the devices of one volume, found from its connection properties',
+                  paths, output.paths, """\
+  os-brick paths iscsi connection.json
+  os-brick paths nvmeof < connection.json
+""")
+    parser.add_argument('protocol', metavar='PROTOCOL', help='iscsi, fibre_channel, nvmeof ...')
+    parser.add_argument('file', nargs='?', default='-', metavar='FILE',
+                        help='connection properties or connection info as JSON; - or none is stdin')
+    verb('orphans', 'what is left behind or not what it seems; root also asks the disks',
+         orphans, output.orphans, """\
+  sudo os-brick orphans
+  os-brick orphans --json | jq '.findings[].subject'
+""", lambda result: ending.FOUND if result['findings'] else ending.OK)
 
 
 def _is_root() -> bool:
@@ -57,29 +94,15 @@ def tree(arguments: argparse.Namespace) -> list[dict[str, Any]]:
             if any(_is(volume, wanted) for wanted in arguments.device)]
 
 
-def _connection_properties(name: str) -> dict[str, Any]:
-    """Read connection properties, or the connection info that holds them."""
-    if name == '-':
-        text = sys.stdin.read()
-    else:
-        with open(name, encoding='utf-8') as file:
-            text = file.read()
-    try:
-        found = json.loads(text)
-    except ValueError as exc:
-        # The text may hold a password: only the place of the mistake is shown.
-        raise ValueError(f'{name} is not JSON: {exc}') from None
-    if isinstance(found, dict) and isinstance(found.get('data'), dict):
-        found = found['data']
-    if not isinstance(found, dict):
-        raise ValueError(f'{name} holds no connection properties')
-    return found
+def volumes_of(paths: list[str]) -> list[dict[str, Any]]:
+    """Return the volumes that have one of these devices, as root sees them: a guest's disk is in use by its open count."""
+    return [volume for volume in priv_inventory.read()['volumes'] if any(_is(volume, path) for path in paths)]
 
 
 def paths(arguments: argparse.Namespace) -> list[str]:
     """Return the device paths a volume has on this host."""
     _is_root()
-    found = _connection_properties(arguments.file)
+    found = connection.properties(connection.load(arguments.file), arguments.file)
     chosen = connector.InitiatorConnector.factory(arguments.protocol, 'sudo', use_multipath=True)
     return list(chosen.get_volume_paths(found))
 

@@ -48,7 +48,7 @@ def properties(found: dict[str, Any]) -> Iterator[str]:
     return table(('PROPERTY', 'VALUE'), sorted(found.items()))
 
 
-def _uses(volume: dict[str, Any]) -> str:
+def uses(volume: dict[str, Any]) -> str:
     """Return who uses a volume: mounts, and the names of what is built on it."""
     names = list(volume['mounts'])
     for consumer in volume['consumers']:
@@ -68,7 +68,7 @@ def volumes(found: list[dict[str, Any]]) -> Iterator[str]:
         return iter(['No volumes.'])
     rows = [(volume['device'], volume['name'], size(volume['size']),
              f"{sum(path['usable'] for path in volume['paths'])}/{len(volume['paths'])}",
-             _transports(volume), _uses(volume), volume['identity']) for volume in found]
+             _transports(volume), uses(volume), volume['identity']) for volume in found]
     return table(('DEVICE', 'NAME', 'SIZE', 'PATHS', 'TRANSPORT', 'USED BY', 'IDENTITY'), rows)
 
 
