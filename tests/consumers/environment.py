@@ -16,6 +16,8 @@ import venv
 
 REQUIREMENTS = pathlib.Path(__file__).with_name('requirements.txt')
 UPSTREAM = 'os-brick==7.1.1'
+#: What the pins leave out on purpose: each side brings its own os-brick, and netifaces-plus is netifaces.
+LEFT_OUT = ('os-brick', 'netifaces')
 
 
 def cache_root():
@@ -51,6 +53,8 @@ def install(place):
     venv.create(place / 'venv', with_pip=True)
     # Without resolving: the list is complete, and os-brick, which it leaves out, must not come in by itself.
     pip(place, 'install', '--no-deps', '-r', REQUIREMENTS)
+    if found := unmet(python(place)):
+        raise SystemExit('consumers: requirements.txt is not complete:\n' + '\n'.join(found))
     install_package(place, place / 'upstream', UPSTREAM, PIP_FIND_LINKS='')
 
 
@@ -63,6 +67,20 @@ def install_package(place, folder, requirement, **environment):
 def pip(place, *argv, **environment):
     subprocess.run([python(place), '-m', 'pip', '--quiet', '--disable-pip-version-check', *argv], check=True,
                    stdin=subprocess.DEVNULL, env={**os.environ, **environment})
+
+
+def unmet(interpreter, **environment):
+    """What installed packages require and do not have, in pip's words.
+
+    A module that cannot be imported fails on both sides, which no comparison would find.
+    """
+    told = subprocess.run([interpreter, '-m', 'pip', '--disable-pip-version-check', 'check'], capture_output=True, text=True,
+                          stdin=subprocess.DEVNULL, env={**os.environ, **environment})
+    if told.returncode == 0:
+        return []
+    left_out = tuple(f' requires {name}, which is not installed.' for name in LEFT_OUT)
+    found = [line for line in told.stdout.splitlines() if not line.endswith(left_out)]
+    return found if told.stdout else [told.stderr]
 
 
 def python(place):

@@ -145,6 +145,7 @@ def test_the_selection_names_each_module_once_in_order():
             assert entry.get(key, []) == sorted(entry.get(key, [])), name
         both = entry['modules'] + entry.get('more', [])
         assert len(both) == len(set(both)), name
+        assert entry.get('only', {}).keys() <= set(entry['modules']), name
 
 
 def test_each_consumer_has_its_environment_of_tox():
@@ -158,6 +159,23 @@ def test_every_pin_is_exact_and_os_brick_is_none_of_them():
     names = {line.partition('==')[0].lower() for line in lines}
     assert {'nova', 'cinder', 'glance_store', 'python-brick-cinderclient-ext'} <= names
     assert 'os-brick' not in names
+
+
+def test_pins_that_are_not_complete_are_found(tmp_path):
+    for name, needed in (('nova', ['os-brick', 'netifaces']), ('openstacksdk', ['no-such-thing>=1', 'pip<1'])):
+        folder = tmp_path / f'{name}_of_the_test-1.dist-info'
+        folder.mkdir()
+        (folder / 'METADATA').write_text(f'Metadata-Version: 2.1\nName: {name}-of-the-test\nVersion: 1\n'
+                                         + ''.join(f'Requires-Dist: {one}\n' for one in needed))
+    told = [line for line in environment.unmet(sys.executable, PYTHONPATH=str(tmp_path)) if 'of-the-test' in line]
+    assert [line.partition(', ')[0] for line in told] == [
+        'openstacksdk-of-the-test 1 requires no-such-thing',
+        'openstacksdk-of-the-test 1 has requirement pip<1']
+
+
+def test_an_interpreter_without_pip_is_no_complete_environment(tmp_path):
+    (tmp_path / 'pip.py').write_text('raise SystemExit("broken")')
+    assert environment.unmet(sys.executable, PYTHONPATH=str(tmp_path)) == ['broken\n']
 
 
 def test_numbers_are_written_between_the_marks_and_nowhere_else(tmp_path):
