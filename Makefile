@@ -19,7 +19,7 @@ TOOLS := bindep==2.14.0 maturin==1.16.0 reno==4.1.0 setuptools==80.9.0 tox==4.67
 
 # Cheap and telling first.  The lab boots virtual machines and comes last.
 QUICK := lint,tidy,docs,engine
-PACKAGE := stubs,py3,ext,contract,packaging,boundary
+PACKAGE := stubs,py3,ext,contract,packaging,boundary,consumers
 
 .PHONY: help  ## these lines
 help:
@@ -102,7 +102,7 @@ docs: setup
 notes: setup
 	$(BIN)/reno report .
 
-.PHONY: clean  ## remove what was built; the lab's image stays in its cache
+.PHONY: clean  ## remove what was built; the lab's image and the consumers stay in their caches
 clean:
 	rm -rf $(VENV) .tox dist target .cache .pytest_cache .mypy_cache .ruff_cache
 	find python tests benches -name __pycache__ -prune -exec rm -rf {} +
