@@ -69,6 +69,8 @@ def attached(lab, caller, portals=2):
     info = lab.attach(connector, target.properties(1, plural=portals > 1))
     if portals > 1:
         lab.check_paths('attached', target.luns[1], portals)
+    # A leftover is old: no program of udev has it open any more.
+    command.run('udevadm', 'settle', '--timeout=60', check=False)
     return target, os.path.basename(host.real_device(info['path'])), sorted(filter(None, host.scsi_devices().values()))
 
 
