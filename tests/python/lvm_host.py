@@ -85,7 +85,9 @@ class Host:
     def _lvs(self, *words):
         if 'size,data_percent' in words:
             pool = self.volume(words[-1].removeprefix('/dev/'))
-            return f"  {pool.size:.2f}:{'20.00' if pool.active else ''}\n"
+            # With --readonly LVM does not ask the kernel, which alone knows what is used.
+            asked = pool.active and '--readonly' not in words
+            return f"  {pool.size:.2f}:{'20.00' if asked else ''}\n"
         group, _, name = words[-1].partition('/')
         if group not in self.groups:
             fail(f'Volume group "{group}" not found')

@@ -230,6 +230,13 @@ class TestThin:
     def test_lv_06_a_pool_lvm_knows_little_about(self, out, free):
         assert lvm_report.thin_pool_free_space(lambda command: (out, ''), 'vg', 'p') == free
 
+    def test_lv_11_what_is_used_is_asked_of_the_kernel(self, lvm_machine):
+        made = make(lvm_machine, lvm_type='thin')
+        assert made._get_thin_pool_free_space('my-vg', 'my-vg-pool') == 16.0
+        assert '--readonly' not in lvm_machine.commands[-1]
+        made.deactivate_lv('my-vg-pool')
+        assert made._get_thin_pool_free_space('my-vg', 'my-vg-pool') == 0.0
+
     def test_lv_06_units_are_stripped(self, lvm_machine, group, monkeypatch):
         group.vg_thin_pool = 'p'
         answers = {'vgs': '  my-vg:10.00g:1.00g:3:u\n', 'lvs': '  my-vg p 9.50g\n  my-vg v 1.25g\n'}

@@ -100,10 +100,11 @@ def attributes(query: Query, path: str, *options: str) -> str:
 
 def thin_pool_free_space(query: Query, vg_name: str, pool: str) -> float:
     """Return the free gibibytes of a thin pool; 0 if LVM does not know its use."""
+    # Without --readonly, which does not look at the kernel's devices.
     out, _err = query(['lvs', '--noheadings', '--unit=g', '-o', 'size,data_percent',
-                       '--separator', ':', '--nosuffix', '--readonly', f'/dev/{vg_name}/{pool}'])
+                       '--separator', ':', '--nosuffix', f'/dev/{vg_name}/{pool}'])
     for size, percent in _rows(out, ':', 2):
-        # The kernel knows it, and only while the pool is active.
+        # Only an active pool has devices.
         if percent:
             return round(number(size) * (1 - number(percent) / 100), 2)
     return 0.0

@@ -28,7 +28,8 @@ STAMPS = {'ours': Path('/opt/lab/ours'), 'upstream': Path('/opt/lab/upstream')}
 NEEDED = ('oslo_privsep.daemon', 'oslo_concurrency.lockutils', 'oslo_concurrency.processutils', 'os_brick',
           'os_brick.initiator.connector')
 # What a service has imported beside it, by its name; they cannot share a process, their options collide.
-SERVICES = {'nova': ('nova.virt.libvirt.driver', 'nova.virt.libvirt.volume.iscsi', 'nova.keymgr.conf_key_mgr'),
+SERVICES = {'nova': ('nova.virt.libvirt.driver', 'nova.virt.libvirt.volume.iscsi', 'nova.virt.libvirt.volume.fibrechannel',
+                     'nova.virt.libvirt.volume.nvme', 'nova.keymgr.conf_key_mgr'),
             'cinder': ('cinder.volume.driver', 'cinder.volume.volume_utils', 'cinder.keymgr.conf_key_mgr'),
             'glance': ('glance_store._drivers.cinder.store',),
             'brick_ext': ('brick_cinderclient_ext.client',)}

@@ -16,6 +16,11 @@ LINK = Path('/dev/disk/by-id/os-brick+dev+dm-99')
 KEY = 'a passphrase of the lab'
 
 
+def MULTIPATH(variant):
+    # Else multipathd claims the single disk, and cryptsetup wants it for itself.
+    return {'find_multipaths': 'yes'} if variant == 'luks_over_nothing' else None
+
+
 def run(lab):
     caller = lab.caller()
 
@@ -51,6 +56,9 @@ def mend_the_rest(lab, look):
         command.run('iscsiadm', '-m', 'node', '-T', iqn, '-p', portal, '--op', 'delete', check=False)
     for name in [device['name'] for device in host.dm_devices().values()]:
         command.run('multipath', '-f', name, check=False)
+    # `multipath -f` leaves the identity among those multipathd knows.
+    for wwid in host.wwids():
+        command.run('multipath', '-w', wwid, check=False)
     lab.eventually('nothing is left to find', lambda: not look()['findings'], 20, lambda: look()['findings'])
 
 
@@ -61,6 +69,8 @@ def attached(lab, caller, portals=2):
     info = lab.attach(connector, target.properties(1, plural=portals > 1))
     if portals > 1:
         lab.check_paths('attached', target.luns[1], portals)
+    # A leftover is old: no program of udev has it open any more.
+    command.run('udevadm', 'settle', '--timeout=60', check=False)
     return target, os.path.basename(host.real_device(info['path'])), sorted(filter(None, host.scsi_devices().values()))
 
 

@@ -25,6 +25,13 @@ def run(lab):
             pending.wait(300)
         for nsid in nsids:
             subsystem.namespaces[nsid].unmap()
+    # The kernel hears of it and looks for itself; on a busy machine that takes a while.
+    lab.eventually('the host has seen that they are unmapped', lambda: not shown(lab, subsystem), 60,
+                   lambda: shown(lab, subsystem))
     last = callers[0].connector('NVME', use_multipath=True)
     last.disconnect_volume(subsystem.properties(COUNT), None)
     lab.equal('no controller after the last detach', lab.host.nvme_controllers(), {})
+
+
+def shown(lab, subsystem):
+    return [path for each in lab.host.nvme_controllers(subsystem.nqn).values() for path in each['namespaces']]
