@@ -72,6 +72,7 @@ fn se_08_a_reused_lun_is_seen_by_asking() {
         format!("multipath -f {was}"),
         "echo 1 > /sys/block/sda/device/delete".to_owned(),
         "echo 1 > /sys/block/sdb/device/delete".to_owned(),
+        format!("multipath -w {was}"),
         "echo '0 0 1' > /sys/class/scsi_host/host2/scan".to_owned(),
         "echo '0 0 1' > /sys/class/scsi_host/host3/scan".to_owned(),
     ];
@@ -164,7 +165,8 @@ fn a_map_whose_paths_are_gone_or_down() {
         seen.extend([format!("/sys/block/{disk}/device/state: running"), format!("session{sid}: FAILED")]);
     }
     let deletes = ["sda", "sdb"].map(|disk| format!("echo 1 > /sys/block/{disk}/device/delete"));
-    let commands = flush.iter().chain(&deletes).map(String::as_str).collect();
+    let forget = format!("multipath -w {id}");
+    let commands = flush.iter().chain(&deletes).chain([&forget]).map(String::as_str).collect();
     assert_eq!(only(&findings), (FindingKind::MapWithoutPaths, "dm-0", seen, commands));
 
     // multipathd would take the map away with its last disk; here it is stuck, as behind a map somebody has open.
@@ -177,7 +179,7 @@ fn a_map_whose_paths_are_gone_or_down() {
     let kinds: Vec<FindingKind> = findings.iter().map(|finding| finding.kind).collect();
     use FindingKind::{MapWithoutPaths, SessionWithoutDisks};
     assert_eq!(kinds, [MapWithoutPaths, SessionWithoutDisks, SessionWithoutDisks]);
-    let commands = flush.iter().map(String::as_str).collect();
+    let commands = flush.iter().chain([&forget]).map(String::as_str).collect();
     let seen = vec![uuid, "/sys/block/dm-0/slaves: no disk".to_owned()];
     assert_eq!(only(&findings[..1]), (MapWithoutPaths, "dm-0", seen, commands));
 }

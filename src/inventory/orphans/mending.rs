@@ -38,7 +38,8 @@ fn end_consumer(consumer: &Consumer) -> Vec<String> {
     commands
 }
 
-/// Takes a volume's map and disks away.
+/// Takes a volume's map and disks away, and has multipath forget the identity: it would make a map of the next disk that
+/// carries it.
 pub fn remove(volume: &Volume) -> Vec<String> {
     let mut commands = end_uses(volume);
     if let (Kind::Multipath, Some(name)) = (volume.kind, &volume.name) {
@@ -46,6 +47,9 @@ pub fn remove(volume: &Volume) -> Vec<String> {
         commands.push(format!("multipath -f {}", word(name)));
     }
     commands.extend(volume.paths.iter().map(delete));
+    if let (Kind::Multipath, Some(identity)) = (volume.kind, &volume.identity) {
+        commands.push(format!("multipath -w {}", word(identity.as_str())));
+    }
     commands
 }
 
