@@ -8,6 +8,7 @@
 #[allow(dead_code, reason = "shared with the benches")]
 mod support;
 
+mod attachment_records;
 mod caller;
 mod check;
 mod connect_multipath;
