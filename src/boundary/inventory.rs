@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use serde_json::json;
 
 use super::{convert, gate};
+use crate::clean::{self as cleaning, Choices};
 use crate::host::Host;
 use crate::host::act::runner::Direct;
 use crate::host::programs::dmsetup;
@@ -68,5 +69,22 @@ pub mod inventory {
             Ok((findings, answers.silent))
         })?;
         convert::python(py, &json!({"findings": findings, "silent": silent, "live": live}))
+    }
+
+    /// What is left behind and proven unused goes, or would go; `lock_path` is the services' lock directory.
+    #[pyfunction]
+    #[pyo3(signature = (lock_path, apply=false, root="/", records=None))]
+    fn clean<'py>(
+        py: Python<'py>,
+        lock_path: PathBuf,
+        apply: bool,
+        root: &str,
+        records: Option<PathBuf>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let outcomes = gate::pass(py, || {
+            let host = Host::new(Root::at(root), Arc::new(Direct));
+            Ok(cleaning::clean(&host, &Choices::new(apply, &lock_path, records.as_deref())))
+        })?;
+        convert::python(py, &json!({"outcomes": outcomes, "applied": apply}))
     }
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use log::{info, warn};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::host::act::lock::{self, Held, Mode, Place};
 use crate::host::attribute;
 use crate::host::root::Root;
@@ -71,6 +71,17 @@ impl Locks {
 
     pub fn session(&self, portal: &str, iqn: &str) -> Place {
         Place::named(self.directory.join("os-brick-sessions"), &format!("session {portal} {iqn}"))
+    }
+
+    /// For whoever must be sure that nobody attaches or detaches anything on this host, a stock os-brick included.  None
+    /// when somebody still does.
+    pub fn alone(&self, patience: Duration) -> Result<Option<Held>> {
+        let until = Instant::now() + patience;
+        match lock::acquire(&self.upstream(), Mode::Exclusive, until) {
+            Ok(held) => Ok(Some(held)),
+            Err(Error::Timeout { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// For looking at an attachment record and writing it, which takes milliseconds.

@@ -11,6 +11,7 @@ mod support;
 mod attachment_records;
 mod caller;
 mod check;
+mod clean;
 mod connect_multipath;
 mod connect_single;
 mod dead_portals;

@@ -240,7 +240,7 @@ def test_help_names_every_command_and_exit_code(capsys):
     with pytest.raises(SystemExit):
         cli.main(['--help'])
     text = capsys.readouterr().out
-    for word in ('properties', 'volumes', 'tree', 'paths', 'orphans', 'examples:', '3        orphans found something'):
+    for word in ('properties', 'volumes', 'tree', 'paths', 'orphans', 'clean', 'examples:', '3        orphans found something'):
         assert word in text
 
 
