@@ -1,7 +1,8 @@
 //! The engine of os-brick.
 //!
-//! Only the module map stands here.  Arrows: `boundary -> transports -> inventory -> devices -> host -> identifiers, error`.
+//! Only the module map stands here.  Arrows: `boundary -> clean -> transports -> inventory -> devices -> host -> identifiers, error`.
 
+pub mod clean;
 pub mod devices;
 pub mod error;
 pub mod fan_out;

@@ -36,6 +36,14 @@ _opts = [
                 help='Refuse to attach a volume whose device reports another identity than '
                      'the connection properties name. When false, the difference is '
                      'logged as a warning.'),
+    cfg.StrOpt('attachment_record_path',
+               default=None,
+               help='Directory in which every attach and detach over iSCSI, Fibre Channel '
+                    'and NVMe-oF is written down, without secrets, so that what a crash '
+                    'left half done can be told from what is in use. An absolute path that '
+                    'leads over no symbolic link, to a directory that only root may write; '
+                    'its last part is made when it is missing. When unset, nothing is '
+                    'written down.'),
     cfg.BoolOpt('luks_format_stale_volumes',
                 default=False,
                 help='Let an encryptor format a volume for its first use that begins with '

@@ -188,6 +188,13 @@ pub fn refuse_if_used(host: &Host, device: &DeviceName, name: &str) -> Result<()
     Err(Error::InUse { device: name.to_owned(), reason: format!("{} is built on it", names.join(", ")) })
 }
 
+/// Takes a map away that has no path left and that nobody has open: the kernel refuses when somebody has.
+pub fn remove_unused_map(host: &Host, map: &Map) -> Result<()> {
+    try_remove_map(host, map, MAP_IN_USE_FORCED)?;
+    let identity = Some(map.wwid.clone());
+    finish(host, &Gone { disks: &[], map: Some(map.clone()), map_left: false, identity })
+}
+
 /// Takes the map away; true when it is still there and the caller goes on.  A map nobody has open has no dirty pages:
 /// the kernel wrote them at the last close.  A map somebody has open is not removed, so nothing is lost.
 fn remove_map(host: &Host, map: &Map, collected: &mut Collected) -> Result<bool> {

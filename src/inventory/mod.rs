@@ -6,6 +6,7 @@ pub mod consumers;
 pub mod live;
 pub mod nvme;
 pub mod orphans;
+pub mod records;
 pub mod scsi;
 pub mod volume;
 

@@ -103,6 +103,7 @@ fn volume(root: &Root, device: DeviceName, ways: Vec<Way>, controllers: &[Contro
         consumers: Vec::new(),
         links: Vec::new(),
         open_count: None,
+        record: None,
     }
 }
 

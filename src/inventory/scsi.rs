@@ -158,6 +158,7 @@ fn volumes(root: &Root, stack: &Stack, paths: Vec<Path>) -> Vec<Volume> {
         consumers: Vec::new(),
         links: Vec::new(),
         open_count: None,
+        record: None,
     }));
     volumes
 }
@@ -178,5 +179,6 @@ fn map(root: &Root, floor: &Floor, paths: &mut HashMap<DeviceName, Path>) -> Opt
         consumers: Vec::new(),
         links: Vec::new(),
         open_count: None,
+        record: None,
     })
 }

@@ -6,6 +6,8 @@ use serde::Serialize;
 
 use crate::identifiers::{DeviceName, Wwid};
 
+use super::records::Standing;
+
 /// What kind of device a volume is used through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -33,6 +35,8 @@ pub struct Volume {
     pub links: Vec<PathBuf>,
     /// How often the device is open; None when that was not asked or cannot be known.
     pub open_count: Option<u32>,
+    /// Whose it is; None when no attachment records were read.
+    pub record: Option<Standing>,
 }
 
 /// One way to a volume.

@@ -12,13 +12,16 @@ use std::time::{Duration, Instant};
 
 use log::{info, warn};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::host::act::lock::{self, Held, Mode, Place};
+use crate::host::attribute;
 use crate::host::root::Root;
 use crate::log::HOST;
 
 /// A stock os-brick may hold its lock for several logins of 126 s.
 const PATIENCE: Duration = Duration::from_secs(1200);
+
+const VOLUMES: &str = "os-brick-volumes";
 
 /// The locks of a host's lock directory.
 #[derive(Debug, Clone)]
@@ -47,12 +50,17 @@ impl Locks {
         Locks { directory: root.path(directory) }
     }
 
+    /// Whether anybody has locked a volume in this directory.
+    pub fn are_in_use(&self) -> bool {
+        attribute::is_regular(&self.directory.join(VOLUMES))
+    }
+
     fn upstream(&self) -> Place {
         Place::whole(self.directory.join("os-brick-connect_volume"))
     }
 
     fn places(&self, kind: &str, volumes: &[String]) -> Vec<Place> {
-        let file = self.directory.join("os-brick-volumes");
+        let file = self.directory.join(VOLUMES);
         let mut places: Vec<Place> =
             volumes.iter().map(|volume| Place::named(file.clone(), &format!("{kind} {volume}"))).collect();
         // One order for everybody, so that two operations never wait for each other in a ring.
@@ -63,6 +71,22 @@ impl Locks {
 
     pub fn session(&self, portal: &str, iqn: &str) -> Place {
         Place::named(self.directory.join("os-brick-sessions"), &format!("session {portal} {iqn}"))
+    }
+
+    /// For whoever must be sure that nobody attaches or detaches anything on this host, a stock os-brick included.  None
+    /// when somebody still does.
+    pub fn alone(&self, patience: Duration) -> Result<Option<Held>> {
+        let until = Instant::now() + patience;
+        match lock::acquire(&self.upstream(), Mode::Exclusive, until) {
+            Ok(held) => Ok(Some(held)),
+            Err(Error::Timeout { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// For looking at an attachment record and writing it, which takes milliseconds.
+    pub fn record(&self, file: &str) -> Place {
+        Place::named(self.directory.join(VOLUMES), &format!("record {file}"))
     }
 
     /// For an attach or a detach of a volume, known by one or several names.

@@ -1,5 +1,6 @@
 //! Decisions per protocol.  No transport uses another.
 
+pub mod attachment;
 pub mod fibre_channel;
 pub mod iscsi;
 pub mod locks;

@@ -16,6 +16,20 @@ pub fn list<'a>(properties: &'a Map<String, Value>, key: &str) -> Result<Option<
     }
 }
 
+/// What an attachment record may say of the properties: only what is listed, so nothing secret comes along unseen.
+pub fn shown(properties: &Map<String, Value>, keys: &[&str]) -> Map<String, Value> {
+    let listed = properties.iter().filter(|(key, value)| keys.contains(&key.as_str()) && !value.is_null());
+    listed.map(|(key, value)| (key.clone(), shown_value(value, keys))).collect()
+}
+
+fn shown_value(value: &Value, keys: &[&str]) -> Value {
+    match value {
+        Value::Object(fields) => Value::Object(shown(fields, keys)),
+        Value::Array(values) => values.iter().map(|value| shown_value(value, keys)).collect(),
+        plain => plain.clone(),
+    }
+}
+
 pub fn text<'a>(key: &str, value: &'a Value) -> Result<&'a str> {
     match value {
         Value::String(text) if !text.is_empty() => Ok(text),

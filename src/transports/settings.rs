@@ -1,6 +1,6 @@
 //! What the operator and the connector chose, as the boundary hands it over.
 
-use std::path::PathBuf;
+use std::path::{Component, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -22,6 +22,8 @@ pub struct Settings {
     pub enforce_identity: bool,
     /// How long a map that exists may take until I/O to it can succeed.
     pub map_ready_timeout: Duration,
+    /// `[os_brick] attachment_record_path`: where attaches and detaches are written down; None for nowhere.
+    pub attachment_record_path: Option<PathBuf>,
 }
 
 /// For calls that only look: the service names the directory of every call that takes a lock.
@@ -51,6 +53,7 @@ impl Settings {
             portal_grace_period: seconds("portal_grace_period", grace)?,
             enforce_identity: flag(values, "enforce_identity")?,
             // Upstream asks `attempts` times, 2, 4, 8 ... intervals apart: the same patience, looked at more often.
+            attachment_record_path: directory(values, "attachment_record_path")?,
             map_ready_timeout: seconds("wait_mpath_device_interval", interval * (attempts.exp2() - 2.0).max(1.0))?,
         })
     }
@@ -61,6 +64,15 @@ fn seconds(field: &str, value: f64) -> Result<Duration> {
         .ok()
         .filter(|duration| *duration <= Duration::from_secs(86_400))
         .ok_or_else(|| Error::invalid(field, value, "a number of seconds from 0 to 86400 is needed"))
+}
+
+/// An absolute directory without `..`, or None.
+fn directory(values: &Map<String, Value>, key: &str) -> Result<Option<PathBuf>> {
+    let Some(path) = text(values, key)?.map(PathBuf::from) else { return Ok(None) };
+    if !path.is_absolute() || path.components().any(|part| part == Component::ParentDir) {
+        return Err(Error::invalid(key, path, "an absolute directory without .. is needed"));
+    }
+    Ok(Some(path))
 }
 
 fn flag(values: &Map<String, Value>, key: &str) -> Result<bool> {

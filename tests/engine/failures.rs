@@ -2,8 +2,9 @@
 
 use os_brick_engine::error::{Error, Result};
 use os_brick_engine::transports::iscsi::Attachment;
+use serde_json::json;
 
-use crate::check::{IQN, all_paths, attach, connect, detach, multipath, one_path, settings, single};
+use crate::check::{IQN, all_paths, attach, connect, detach, merged, multipath, one_path, settings, single};
 use crate::connect_single::{host_with_portals, host_with_volume};
 use crate::support::{FakeHost, Trouble, Volume, node_db};
 
@@ -164,4 +165,16 @@ fn an_interface_nobody_knows_falls_back_to_default() {
             format!("iscsiadm -m node -T {IQN} -p {portal} --interface default --op new"),
         ]
     );
+}
+
+#[test]
+fn a_bad_place_for_records_is_refused_before_anything_is_touched() {
+    let (fake, portal) = host_with_volume();
+    for bad in [json!("var/lib"), json!("/var/../etc"), json!(7)] {
+        let settings = merged(&single(), &json!({"attachment_record_path": bad}));
+        let error = connect(&fake, &one_path(&portal, IQN, 1), &settings).expect_err("it is no place");
+        let Error::InvalidRequest { field, value, .. } = &error else { panic!("{error:?}") };
+        assert_eq!((field.as_str(), value), ("attachment_record_path", &bad.to_string()));
+    }
+    assert_eq!(fake.journal(), [] as [String; 0]);
 }

@@ -54,6 +54,7 @@ fn a_volume_is_shown_with_its_paths_and_all_who_use_it() {
             "size": 1_073_741_824,
             "paths": [path("sda", "2:0:0:1", 1, &one), path("sdb", "3:0:0:1", 2, &two)],
             "mounts": [], "links": ["/dev/disk/by-id/os-brick+dev+dm-0"], "open_count": 1,
+            "record": null,
             "consumers": [consumer("luks", "dm-1", "crypt-dm-0", &[], None, vec![data])],
         }],
         "sessions": [

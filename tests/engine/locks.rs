@@ -11,8 +11,9 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use os_brick_engine::error::Error;
 use os_brick_engine::host::act::lock::{self, Mode, Place};
+use serde_json::json;
 
-use crate::check::{IQN, all_paths, attach, connect, detach, disconnect, extend, multipath, one_path, single};
+use crate::check::{IQN, all_paths, attach, connect, detach, disconnect, extend, merged, multipath, one_path, single};
 use crate::connect_single::{host_with_portals, host_with_volume};
 use crate::support::{FakeHost, Trouble, Volume, log_book};
 
@@ -250,4 +251,26 @@ fn a_lock_file_is_for_everybody_and_no_link() {
     std::os::unix::fs::symlink(&file, &link).expect("a link can be made");
     lock::acquire(&Place::whole(link), Mode::Shared, soon()).expect_err("it is a link");
     lock::acquire(&Place::whole(directory.path().to_path_buf()), Mode::Shared, soon()).expect_err("it is a directory");
+}
+
+/// The locks are handed on before an attach has written down what it made: by then a detach may have begun.
+#[test]
+fn an_attach_does_not_write_over_the_record_of_a_later_detach() {
+    const DIRECTORY: &str = "/var/lib/os-brick";
+    let (fake, portal) = host_with_volume();
+    fake.tree().directory(DIRECTORY);
+    let later = Trouble::Then(|machine, _| {
+        for name in machine.tree.names(DIRECTORY) {
+            let file = format!("{DIRECTORY}/{name}");
+            let text = machine.tree.read(&file).expect("it is there").replace("\"attaching\"", "\"detaching\"");
+            let operation = text.lines().find(|line| line.contains("\"operation\"")).expect("it has one").to_owned();
+            machine.tree.write(&file, text.replace(&operation, "\"operation\": \"a later one\","));
+        }
+    });
+    fake.trouble("/scan", later);
+    let settings = merged(&single(), &json!({"attachment_record_path": DIRECTORY}));
+    attach(&fake, &one_path(&portal, IQN, 1), &settings);
+    let [name] = fake.tree().names(DIRECTORY).try_into().expect("one record");
+    let record = fake.tree().read(&format!("{DIRECTORY}/{name}")).expect("it is there");
+    assert!(record.contains("\"detaching\"") && record.contains("a later one"), "{record}");
 }

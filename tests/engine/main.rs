@@ -8,8 +8,10 @@
 #[allow(dead_code, reason = "shared with the benches")]
 mod support;
 
+mod attachment_records;
 mod caller;
 mod check;
+mod clean;
 mod connect_multipath;
 mod connect_single;
 mod dead_portals;

@@ -30,7 +30,11 @@ pub fn begin() -> &'static Running {
         let thread = std::thread::Builder::new().name(name.to_owned());
         (name, thread.spawn(test).expect("a thread can be started"))
     };
-    RUNNING.get_or_init(|| Mutex::new(all().into_iter().chain(crate::fc_waiting::all()).map(start).collect()))
+    RUNNING.get_or_init(|| Mutex::new(all_tests().map(start).collect()))
+}
+
+fn all_tests() -> impl Iterator<Item = Named> {
+    all().into_iter().chain(crate::fc_waiting::all()).chain(crate::attachment_records::all())
 }
 
 /// Waits for one of them, and panics as it did.

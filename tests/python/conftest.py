@@ -88,7 +88,7 @@ def configured(tmp_path):
     for group in ('os_brick', 'oslo_concurrency'):
         CONF.clear_override('lock_path', group=group)
     for name in ('portal_grace_period', 'enforce_identity', 'wait_mpath_device_attempts',
-                 'wait_mpath_device_interval'):
+                 'wait_mpath_device_interval', 'attachment_record_path'):
         CONF.clear_override(name, group='os_brick')
 
 

@@ -148,9 +148,36 @@ def test_root_asks_the_disks_in_its_own_process(host, monkeypatch, capsys):
     monkeypatch.setattr(os, 'geteuid', lambda: 0)
     monkeypatch.setattr(privileged.default, 'set_client_mode', seen.append)
     monkeypatch.setattr(commands.priv_inventory, 'find_orphans',
-                        lambda: {'findings': [], 'silent': [], 'live': True})
+                        lambda records: {'findings': [], 'silent': [], 'live': True})
     assert run(capsys, 'orphans') == (0, ['Nothing found.'], '')
     assert seen == [False]
+
+
+def test_records_tell_root_whose_a_volume_is(host, monkeypatch, capsys, tmp_path):
+    asked = []
+
+    def read(records):
+        asked.append(records)
+        return {'volumes': [{**MAP, 'record': 'half_done'}, {**DISK, 'record': 'unknown'}]}
+    monkeypatch.setattr(os, 'geteuid', lambda: 0)
+    monkeypatch.setattr(privileged.default, 'set_client_mode', lambda client: None)
+    monkeypatch.setattr(commands.priv_inventory, 'read', read)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'records').mkdir()
+    assert run(capsys, 'volumes', '--records', 'records') == (0, [
+        'DEVICE  NAME    SIZE     PATHS  TRANSPORT  USED BY          RECORD     IDENTITY',
+        f'dm-0    mpatha  1.0 GiB  1/2    iscsi      luks:crypt-dm-0  half done  {ONE}',
+        f'sdc     -       -        1/1    ahci       /, /boot         unknown    {TWO}',
+    ], '')
+    assert run(capsys, 'tree', 'sdb', '--records', 'records')[1][0] == f'dm-0 mpatha 1.0 GiB {ONE} (half done)'
+    assert asked == [str(tmp_path / 'records')] * 2
+    assert run(capsys, 'volumes', '--records', 'other') == (1, [], 'os-brick: --records: other is no directory\n')
+
+
+@pytest.mark.parametrize('command', ['volumes', 'tree', 'orphans'])
+def test_only_root_reads_records(host, capsys, tmp_path, command):
+    assert run(capsys, command, '--records', str(tmp_path)) == (
+        1, [], 'os-brick: --records needs root: nobody else may read attachment records\n')
 
 
 def test_properties_are_sorted(host, monkeypatch, capsys):
@@ -213,7 +240,7 @@ def test_help_names_every_command_and_exit_code(capsys):
     with pytest.raises(SystemExit):
         cli.main(['--help'])
     text = capsys.readouterr().out
-    for word in ('properties', 'volumes', 'tree', 'paths', 'orphans', 'examples:', '3        orphans found something'):
+    for word in ('properties', 'volumes', 'tree', 'paths', 'orphans', 'clean', 'examples:', '3        orphans found something'):
         assert word in text
 
 

@@ -67,12 +67,13 @@ class TestConnect:
         configured.set_override('wait_mpath_device_attempts', 6, group='os_brick')
         configured.set_override('wait_mpath_device_interval', 2, group='os_brick')
         configured.set_override('lock_path', str(tmp_path / 'other'), group='os_brick')
+        configured.set_override('attachment_record_path', '/var/lib/records', group='os_brick')
         connector.connect_volume(PROPS)
         assert engine.calls[0][1][1] == {
             'use_multipath': True, 'interface': 'iface0', 'device_scan_attempts': 9,
             'portal_grace_period': 0.5, 'enforce_identity': True,
             'wait_mpath_device_attempts': 6, 'wait_mpath_device_interval': 2,
-            'lock_path': str(tmp_path / 'other')}
+            'lock_path': str(tmp_path / 'other'), 'attachment_record_path': '/var/lib/records'}
 
     def test_lk_01_the_lock_files_are_there_before_the_engine(self, connector, engine, settings):
         seen = []

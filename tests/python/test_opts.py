@@ -19,7 +19,7 @@ def test_cf_11_options_and_defaults_live_in_one_group():
     assert group == 'os_brick'
     assert {option.name: option.default for option in options} == {
         'lock_path': None, 'wait_mpath_device_attempts': 4, 'wait_mpath_device_interval': 1,
-        'portal_grace_period': 2.0, 'enforce_identity': False,
+        'portal_grace_period': 2.0, 'enforce_identity': False, 'attachment_record_path': None,
         'luks_format_stale_volumes': False}
 
 

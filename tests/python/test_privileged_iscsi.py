@@ -48,7 +48,13 @@ def test_properties(engine, properties, text):
     ({'portal_grace_period': '2'}, 'the setting portal_grace_period must be of type int or float, '
                                    'not str'),
     ({'lock_path': 'relative'}, "the setting lock_path must be an absolute path, "
-                                "not 'relative'")])
+                                "not 'relative'"),
+    ({'attachment_record_path': 'records'}, 'the setting attachment_record_path must be an '
+                                            "absolute path without .., not 'records'"),
+    ({'attachment_record_path': '/var/../etc'}, 'the setting attachment_record_path must be an '
+                                                "absolute path without .., not '/var/../etc'"),
+    ({'attachment_record_path': None}, 'the setting attachment_record_path must be of type str, '
+                                       'not NoneType')])
 def test_settings(engine, settings, text):
     for verb in all_verbs(PROPS, settings):
         with pytest.raises(exception.InvalidParameterValue) as caught:

@@ -160,12 +160,20 @@ impl Machine {
             "nvme" => self.nvme(&mut state, &args),
             "mdadm" => self.mdadm(&mut state, &args),
             "blkid" => self.blkid(&mut state, &args),
+            "dmsetup" => (0, self.open_counts()),
             _ => panic!("the machine has no program {program}"),
         };
         drop(state);
         self.announce();
         let stderr = if program == "iscsiadm" { iscsiadm::complaint(code) } else { "" };
         (code, stdout, stderr.to_owned())
+    }
+
+    /// A device is open as often as others are built on it; who else has it open, a test says itself.
+    fn open_counts(&self) -> String {
+        let devices = self.tree.names("/sys/block").into_iter().filter(|name| name.starts_with("dm-"));
+        let count = |name: &String| self.tree.names(&format!("/sys/block/{name}/holders")).len();
+        devices.map(|name| format!("{name}={}\n", count(&name))).collect()
     }
 
     /// What a scan of a SCSI host does: of a Fibre Channel port, or of the session it stands for.

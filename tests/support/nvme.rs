@@ -104,6 +104,8 @@ impl Default for Nvme {
 }
 
 const CTL: &str = "/sys/devices/virtual/nvme-fabrics/ctl";
+/// Where the kernel links a controller of a fabric from.
+const CLASSES: [&str; 2] = ["/sys/class/nvme-fabrics/ctl", "/sys/class/nvme"];
 
 fn refused(reason: &str) -> Error {
     Error::Io { verb: "connect through", path: "/dev/nvme-fabrics".into(), reason: reason.to_owned() }
@@ -188,7 +190,9 @@ impl Machine {
         ] {
             self.tree.write(&format!("{directory}/{name}"), format!("{value}\n"));
         }
-        self.tree.link(&format!("/sys/class/nvme-fabrics/ctl/nvme{number}"), &directory);
+        for class in CLASSES {
+            self.tree.link(&format!("{class}/nvme{number}"), &directory);
+        }
         self.tree.write(&format!("/dev/nvme{number}"), "");
         state.nvme.instance(&controller.nqn);
         state.nvme.controllers.insert(number, controller);
@@ -281,7 +285,9 @@ impl Machine {
             self.remove_path(state, number, *nsid);
         }
         state.nvme.controllers.remove(&number);
-        self.tree.remove(&format!("/sys/class/nvme-fabrics/ctl/nvme{number}"));
+        for class in CLASSES {
+            self.tree.remove(&format!("{class}/nvme{number}"));
+        }
         self.tree.remove(&format!("{CTL}/nvme{number}"));
         self.tree.remove(&format!("/dev/nvme{number}"));
     }

@@ -1,4 +1,4 @@
-//! The arrows between the modules: `boundary -> transports -> devices -> host -> identifiers, error`.
+//! The arrows between the modules: `boundary -> clean -> transports -> inventory -> devices -> host -> identifiers, error`.
 
 use std::path::Path;
 
@@ -8,13 +8,14 @@ use crate::paths::{self, Named};
 use crate::sources::{self, Source};
 
 /// From the bottom up.  A module may name its own layer and those below it.
-const LAYERS: [&[&str]; 7] = [
+const LAYERS: [&[&str]; 8] = [
     &["error", "identifiers"],
     &["log", "fan_out"],
     &["host"],
     &["devices"],
     &["inventory"],
     &["transports"],
+    &["clean"],
     &["boundary"],
 ];
 

@@ -4,7 +4,8 @@
 `properties` holds keys of `os_brick.privileged.fibre_channel.PROPERTIES`.  `settings` may
 hold use_multipath (bool), device_scan_attempts (int), lock_path (str),
 portal_grace_period (float, seconds), enforce_identity (bool),
-wait_mpath_device_attempts (int) and wait_mpath_device_interval (int, seconds).
+wait_mpath_device_attempts (int), wait_mpath_device_interval (int, seconds) and
+attachment_record_path (str).
 `execute` runs every command and kernel write, with the keyword arguments of
 `os_brick.privileged.rootwrap.execute`; None stands for the engine's own runner.
 """

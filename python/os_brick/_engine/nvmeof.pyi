@@ -2,8 +2,8 @@
 """NVMe over Fabrics.
 
 `properties` holds keys of `os_brick.privileged.nvmeof.PROPERTIES`.  `settings` may hold
-use_multipath (bool), device_scan_attempts (int), lock_path (str) and portal_grace_period
-(float, seconds).  `execute` runs every command, with the keyword arguments of
+use_multipath (bool), device_scan_attempts (int), lock_path (str), portal_grace_period
+(float, seconds) and attachment_record_path (str).  `execute` runs every command, with the keyword arguments of
 `os_brick.privileged.rootwrap.execute`; None stands for the engine's own runner.
 """
 

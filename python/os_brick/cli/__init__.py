@@ -12,6 +12,7 @@ from typing import Any, Callable, Optional, Sequence, Union
 
 from os_brick import exception
 from os_brick.cli import attach
+from os_brick.cli import clean
 from os_brick.cli import commands
 from os_brick.cli import completion
 from os_brick.cli import detach
@@ -22,6 +23,7 @@ from os_brick.cli import output
 #: Alphabetical, one a line.
 _MODULES = (
     attach,
+    clean,
     commands,
     completion,
     detach,
@@ -33,6 +35,7 @@ examples:
   os-brick volumes                     one line for each volume
   os-brick tree dm-0                   a volume with its paths and users
   sudo os-brick orphans                what is left behind, asking the disks
+  sudo os-brick clean                  what of it is proven unused, and goes with --yes
   os-brick COMMAND --help              options and examples of a command
 """
 

@@ -3,7 +3,7 @@
 
 import argparse
 import os
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 from os_brick import privileged
 from os_brick.cli import connection
@@ -25,16 +25,17 @@ def add(verb: Callable[..., argparse.ArgumentParser]) -> None:
                         help="this host's address in the storage network")
     parser.add_argument('--no-multipath', dest='multipath', action='store_false',
                         help='as a service that attaches single paths')
-    verb('volumes', 'the volumes of this host, one line each', volumes, output.volumes, """\
+    _add_records(verb('volumes', 'the volumes of this host, one line each', volumes, output.volumes, """\
   os-brick volumes
   os-brick volumes --json | jq '.[] | select(.paths | length < 2)'
-""")
+"""))
     parser = verb('tree', 'volumes with their paths and what is built on them', tree, output.tree, """\
   os-brick tree
   os-brick tree dm-0 /dev/sdc
 """)
     parser.add_argument('device', nargs='*', metavar='DEVICE',
                         help='a device, map name or identity; all without')
+    _add_records(parser)
     parser = verb('paths', 'the devices of one volume, found from its connection properties',
                   paths, output.paths, """\
   os-brick paths iscsi connection.json
@@ -43,11 +44,16 @@ def add(verb: Callable[..., argparse.ArgumentParser]) -> None:
     parser.add_argument('protocol', metavar='PROTOCOL', help='iscsi, fibre_channel, nvmeof ...')
     parser.add_argument('file', nargs='?', default='-', metavar='FILE',
                         help='connection properties or connection info as JSON; - or none is stdin')
-    verb('orphans', 'what is left behind or not what it seems; root also asks the disks',
-         orphans, output.orphans, """\
+    _add_records(verb('orphans', 'what is left behind or not what it seems; root also asks the disks',
+                      orphans, output.orphans, """\
   sudo os-brick orphans
   os-brick orphans --json | jq '.findings[].subject'
-""", lambda result: ending.FOUND if result['findings'] else ending.OK)
+""", lambda result: ending.FOUND if result['findings'] else ending.OK))
+
+
+def _add_records(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('--records', metavar='DIR',
+                        help="the service's attachment_record_path, to tell whose a volume is (root only)")
 
 
 def _is_root() -> bool:
@@ -64,13 +70,27 @@ def properties(arguments: argparse.Namespace) -> dict[str, Any]:
     return connector.get_connector_properties('sudo', arguments.ip, arguments.multipath, False)
 
 
-def _read() -> dict[str, Any]:
-    return priv_inventory.read() if _is_root() else inventory.read()
+def _records(arguments: argparse.Namespace) -> Optional[str]:
+    """Return the directory of the attachment records, which root alone may read.
+
+    :raises ValueError: somebody else asks for them
+    """
+    if arguments.records is None:
+        return None
+    if not _is_root():
+        raise ValueError('--records needs root: nobody else may read attachment records')
+    if not os.path.isdir(arguments.records):
+        raise ValueError(f'--records: {arguments.records} is no directory')
+    return os.path.abspath(arguments.records)
+
+
+def _read(records: Optional[str] = None) -> dict[str, Any]:
+    return priv_inventory.read(records) if _is_root() else inventory.read()
 
 
 def volumes(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """Return all volumes."""
-    return list(_read()['volumes'])
+    return list(_read(_records(arguments))['volumes'])
 
 
 def _is(volume: dict[str, Any], wanted: str) -> bool:
@@ -109,4 +129,5 @@ def paths(arguments: argparse.Namespace) -> list[str]:
 
 def orphans(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the findings; the disks are asked when this is root."""
-    return priv_inventory.find_orphans() if _is_root() else inventory.find_orphans()
+    records = _records(arguments)
+    return priv_inventory.find_orphans(records) if _is_root() else inventory.find_orphans()

@@ -69,7 +69,16 @@ def volumes(found: list[dict[str, Any]]) -> Iterator[str]:
     rows = [(volume['device'], volume['name'], size(volume['size']),
              f"{sum(path['usable'] for path in volume['paths'])}/{len(volume['paths'])}",
              _transports(volume), uses(volume), volume['identity']) for volume in found]
-    return table(('DEVICE', 'NAME', 'SIZE', 'PATHS', 'TRANSPORT', 'USED BY', 'IDENTITY'), rows)
+    head = ('DEVICE', 'NAME', 'SIZE', 'PATHS', 'TRANSPORT', 'USED BY', 'IDENTITY')
+    if not any(volume.get('record') for volume in found):
+        return table(head, rows)
+    whose = [(*row[:-1], _whose(volume), row[-1]) for row, volume in zip(rows, found)]
+    return table((*head[:-1], 'RECORD', head[-1]), whose)
+
+
+def _whose(volume: dict[str, Any]) -> str:
+    """Return what an attachment record says of a volume, empty without records."""
+    return (volume.get('record') or '').replace('_', ' ')
 
 
 def _path(path: dict[str, Any]) -> tuple[str, list]:
@@ -93,7 +102,8 @@ def tree(found: list[dict[str, Any]]) -> Iterator[str]:
     if not found:
         yield 'No volumes.'
     for volume in found:
-        parts = (volume['device'], volume['name'], size(volume['size']), volume['identity'])
+        whose = f'({_whose(volume)})' if _whose(volume) else None
+        parts = (volume['device'], volume['name'], size(volume['size']), volume['identity'], whose)
         yield printable(' '.join(part for part in parts if part))
         children = [_path(path) for path in volume['paths']]
         children += [(f'link {link}', []) for link in volume['links']]

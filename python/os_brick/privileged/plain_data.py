@@ -21,6 +21,7 @@ _SETTINGS: dict[str, tuple[type, ...]] = {
     'enforce_identity': (bool,),
     'wait_mpath_device_attempts': (int,),
     'wait_mpath_device_interval': (int,),
+    'attachment_record_path': (str,),
 }
 
 
@@ -98,6 +99,11 @@ def check_settings(settings: Any) -> dict[str, Any]:
     lock_path = settings.get('lock_path')
     if lock_path is not None and not os.path.isabs(lock_path):
         raise _invalid(f'the setting lock_path must be an absolute path, not {lock_path!r}')
+    records = settings.get('attachment_record_path')
+    if records is not None and (not os.path.isabs(records) or '\0' in records
+                                or '..' in records.split(os.sep)):
+        raise _invalid('the setting attachment_record_path must be an absolute path without '
+                       f'.., not {records!r}')
     return dict(settings)
 
 

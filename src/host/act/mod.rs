@@ -6,6 +6,7 @@ pub mod files;
 pub mod inquiry;
 pub mod lock;
 pub mod nvme;
+pub mod private_directory;
 pub mod probe;
 pub mod runner;
 pub mod wwids;

@@ -1,5 +1,6 @@
 //! READ: one file per kernel directory.  Uses neither `act` nor `programs`.
 
+pub mod attachment_record;
 pub mod block;
 pub mod device_mapper;
 pub mod fc_host;

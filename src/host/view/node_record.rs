@@ -27,6 +27,11 @@ impl NodeRecord {
     pub fn is_from_discovery(&self) -> bool {
         self.files.first() != Some(&self.place)
     }
+
+    /// Whether an attach made or changed it: what one sets in every record it uses, in each of its files.
+    pub fn is_of_attach(&self, root: &Root) -> bool {
+        !self.files.is_empty() && self.files.iter().all(|file| is_of_attach(root, file))
+    }
 }
 
 /// The records of a target.
@@ -65,6 +70,13 @@ fn in_directory(root: &Root, directory: &Path) -> Vec<NodeRecord> {
             Some(NodeRecord { portal, place, files })
         })
         .collect()
+}
+
+/// Whether one file has what an attach sets.
+pub fn is_of_attach(root: &Root, file: &Path) -> bool {
+    let text = read(root, file).ok().flatten().unwrap_or_default();
+    let is = |key: &str, value: &str| setting(&text, key) == Some(value);
+    is("node.session.scan", "manual") && is("node.startup", "automatic")
 }
 
 /// The text of one record file; it holds secrets.

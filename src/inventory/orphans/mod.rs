@@ -7,7 +7,10 @@ mod leftovers;
 mod maps;
 mod mending;
 mod names;
+mod records;
 mod sessions;
+
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -15,6 +18,7 @@ use crate::host::root::Root;
 
 use super::Inventory;
 use super::live::Answers;
+use super::records::Kept;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -26,10 +30,16 @@ pub enum FindingKind {
     MapWithoutPaths,
     PathOutsideMap,
     LuksOverNothing,
+    /// An attach or a detach that did not come to its end.
+    HalfDone,
     DanglingLink,
     SessionWithoutDisks,
     RecordWithoutSession,
     ControllerWithoutNamespaces,
+    /// What os-brick attached is not on the host.
+    RecordWithoutVolume,
+    /// The record is from before the host was started.
+    StaleRecord,
     /// Signs that another host has the same name.
     HostNameInDoubt,
 }
@@ -68,6 +78,12 @@ pub fn find_orphans(root: &Root, inventory: &Inventory, answers: &Answers) -> Ve
     findings.extend(names::in_doubt(root, inventory));
     findings.sort_by_key(|finding| finding.kind);
     findings
+}
+
+/// What attachment records add to the findings.
+pub fn add_records(findings: &mut Vec<Finding>, directory: &Path, kept: &[Kept], inventory: &Inventory) {
+    findings.extend(records::findings(directory, kept, inventory));
+    findings.sort_by_key(|finding| finding.kind);
 }
 
 fn evidence(place: impl ToString, value: impl ToString) -> Evidence {

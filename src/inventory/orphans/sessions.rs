@@ -53,12 +53,7 @@ pub fn records_without_session(root: &Root, inventory: &Inventory) -> Vec<Findin
         if inventory.sessions.iter().any(|session| is_of(&session)) {
             continue;
         }
-        // What an attach sets in every record it uses.
-        let made = record.files.iter().find(|file| {
-            let text = node_record::read(root, file).ok().flatten().unwrap_or_default();
-            let is = |key: &str, value: &str| node_record::setting(&text, key) == Some(value);
-            is("node.session.scan", "manual") && is("node.startup", "automatic")
-        });
+        let made = record.files.iter().find(|file| node_record::is_of_attach(root, file));
         if let Some(file) = made {
             findings.push(Finding {
                 kind: FindingKind::RecordWithoutSession,

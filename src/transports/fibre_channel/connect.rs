@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::identifiers::DeviceName;
 use crate::log::{FIBRE_CHANNEL, Phases};
+use crate::transports::attachment::Entry;
 use crate::transports::locks::Operation;
 use crate::transports::settings::Settings;
 
@@ -37,7 +38,8 @@ pub fn connect(host: &Host, request: &Request, settings: &Settings) -> Result<At
     let context = Context::new(host, request.clone(), settings.clone());
     let operation = context.locks.operation(&context.volumes())?;
     phases.end("lock");
-    let outcome = bring_up(&context, operation, &mut phases);
+    let entry = Entry::attaching(settings, context.subject());
+    let outcome = bring_up(&context, operation, entry, &mut phases);
     match &outcome {
         Ok(attachment) => {
             info!(target: FIBRE_CHANNEL, "attached {} as {}: {}", request.targets[0], attachment.path, phases.line());
@@ -50,7 +52,7 @@ pub fn connect(host: &Host, request: &Request, settings: &Settings) -> Result<At
     outcome
 }
 
-fn bring_up(context: &Context, operation: Operation, phases: &mut Phases) -> Result<Attachment> {
+fn bring_up(context: &Context, operation: Operation, entry: Entry, phases: &mut Phases) -> Result<Attachment> {
     let root = &context.host.root;
     let before: HashSet<DeviceName> = present(context, &Fabric::look(root)).into_iter().collect();
     let units = zfcp::configure(context, &Fabric::look(root));
@@ -58,6 +60,7 @@ fn bring_up(context: &Context, operation: Operation, phases: &mut Phases) -> Res
     let mut coordinator = Coordinator::new(context, Fabric::look(root), Arc::clone(&scans), before.clone());
     match coordinator.run(phases).and_then(|outcome| finish(context, outcome, phases)) {
         Ok((outcome, attachment)) => {
+            entry.attached(&attachment.path);
             let volume = Volume::of(&outcome);
             join::go_on(context, operation, volume, scans);
             Ok(attachment)
@@ -69,6 +72,7 @@ fn bring_up(context: &Context, operation: Operation, phases: &mut Phases) -> Res
                 left.retain(|disk| !before.contains(disk));
                 path::take_down(&context.host, &left);
                 zfcp::undo(&context, &units);
+                entry.failed();
             };
             if scans.wait_until_done(WIND_UP) {
                 undo();

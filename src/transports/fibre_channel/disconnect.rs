@@ -11,6 +11,7 @@ use crate::host::Host;
 use crate::host::view::block;
 use crate::identifiers::DeviceName;
 use crate::log::{FIBRE_CHANNEL, Phases};
+use crate::transports::attachment::Entry;
 use crate::transports::outcome::log_detach;
 use crate::transports::settings::Settings;
 
@@ -32,7 +33,12 @@ pub fn disconnect(
     let context = Context::new(host, request.clone(), settings.clone());
     let _operation = context.locks.operation(&context.volumes())?;
     phases.end("lock");
+    let entry = Entry::detaching(settings, context.subject());
     let outcome = detach(&context, used, force, &mut phases);
+    match &outcome {
+        Ok(errors) => entry.detached(errors.is_empty()),
+        Err(_) => entry.failed(),
+    }
     log_detach(FIBRE_CHANNEL, &request.targets[0], &outcome, &phases);
     outcome
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::error::{Error, Result};
 use crate::identifiers::{AddressingMode, Lun, Wwpn};
 use crate::log::FIBRE_CHANNEL;
-use crate::transports::properties::{addressing_mode, expected_wwn, lun, renamed, text};
+use crate::transports::properties::{addressing_mode, expected_wwn, lun, renamed, shown, text};
 
 /// A port of the array and the LUN it shows the volume at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,7 +37,12 @@ pub struct Request {
     pub enforce_multipath: bool,
     /// `access_mode` is `ro`.
     pub read_only: bool,
+    /// The properties an attachment record shows.
+    pub asked: Map<String, Value>,
 }
+
+const SHOWN: [&str; 8] =
+    ["target_wwn", "target_wwns", "target_lun", "target_luns", "volume_id", "wwn", "scsi_wwn", "encrypted"];
 
 impl Request {
     pub fn read(properties: &Map<String, Value>) -> Result<Request> {
@@ -54,6 +59,7 @@ impl Request {
             expected_wwn: expected_wwn(properties)?,
             enforce_multipath: matches!(properties.get("enforce_multipath"), Some(Value::Bool(true))),
             read_only: properties.get("access_mode").and_then(Value::as_str) == Some("ro"),
+            asked: shown(properties, &SHOWN),
         })
     }
 

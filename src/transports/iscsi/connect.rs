@@ -7,6 +7,8 @@ use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::host::programs::iscsiadm;
 use crate::log::{ISCSI, Phases};
+use crate::transports::attachment::Entry;
+use crate::transports::locks::Operation;
 use crate::transports::portals;
 use crate::transports::settings::Settings;
 
@@ -50,7 +52,18 @@ fn once(host: &Host, request: &Request, settings: &Settings, phases: &mut Phases
     let context = Context::new(host, request.clone(), settings.clone());
     let operation = context.locks.operation(&context.volumes())?;
     phases.end("lock");
-    let outcome = if settings.use_multipath {
+    let entry = Entry::attaching(settings, context.subject());
+    let attached = bring_up(context, operation, phases).and_then(|outcome| outcome.attachment());
+    match &attached {
+        Ok(attachment) => entry.attached(&attachment.path),
+        Err(_) => entry.failed(),
+    }
+    attached
+}
+
+fn bring_up(context: Context, operation: Operation, phases: &mut Phases) -> Result<Outcome> {
+    let request = &context.request;
+    if context.settings.use_multipath {
         let targets = match (&request.named, request.lists_all_paths) {
             (Some(named), false) => {
                 let found = discovery::discover(&context, named)?;
@@ -59,14 +72,13 @@ fn once(host: &Host, request: &Request, settings: &Settings, phases: &mut Phases
             }
             _ => request.targets.clone(),
         };
-        coordinate::connect(context, targets, operation, phases)?
+        coordinate::connect(context, targets, operation, phases)
     } else {
         // With the locks held to the end.
-        let outcome = single(&context, phases)?;
+        let outcome = single(&context, phases);
         drop(operation);
         outcome
-    };
-    outcome.attachment()
+    }
 }
 
 /// An interface of an unknown transport is not used: iscsid would not know it either.

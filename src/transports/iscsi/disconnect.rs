@@ -14,6 +14,7 @@ use crate::host::view::iscsi_session::{self, Session};
 use crate::host::view::{block, node_record, scsi};
 use crate::identifiers::{DeviceName, Wwid};
 use crate::log::{ISCSI, Phases};
+use crate::transports::attachment::Entry;
 use crate::transports::outcome::log_detach;
 use crate::transports::settings::Settings;
 
@@ -42,7 +43,12 @@ pub fn disconnect(
     let context = Context::new(host, request.clone(), settings.clone());
     let _operation = context.locks.operation(&context.volumes())?;
     phases.end("lock");
+    let entry = Entry::detaching(settings, context.subject());
     let outcome = detach(&context, used, force, &mut phases);
+    match &outcome {
+        Ok(errors) => entry.detached(errors.is_empty()),
+        Err(_) => entry.failed(),
+    }
     log_detach(ISCSI, &request.targets[0], &outcome, &phases);
     outcome
 }

@@ -22,6 +22,7 @@ pub use extend::extend;
 pub use outcome::Attachment;
 pub use paths::{volume_devices, volume_paths};
 pub use request::{Credentials, Request, Target};
+pub use session::release_unused;
 
 /// Stops all late paths of this process: it is about to end.
 pub use join::stop as stop_background;

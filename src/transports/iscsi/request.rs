@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 use crate::identifiers::{AddressingMode, Iqn, Lun, Portal, Secret};
-use crate::transports::properties::{addressing_mode, expected_wwn, list, lun, optional_text, renamed, text};
+use crate::transports::properties::{addressing_mode, expected_wwn, list, lun, optional_text, renamed, shown, text};
 
 /// One path of a volume.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -42,7 +42,23 @@ pub struct Request {
     /// `wwn` or `scsi_wwn`: the identity the storage says the volume has.
     pub expected_wwn: Option<String>,
     pub enforce_multipath: bool,
+    /// The properties an attachment record shows.
+    pub asked: Map<String, Value>,
 }
+
+/// No user, password or method of authentication is among them.
+const SHOWN: [&str; 10] = [
+    "target_portal",
+    "target_portals",
+    "target_iqn",
+    "target_iqns",
+    "target_lun",
+    "target_luns",
+    "volume_id",
+    "wwn",
+    "scsi_wwn",
+    "encrypted",
+];
 
 impl Request {
     pub fn read(properties: &Map<String, Value>) -> Result<Request> {
@@ -63,6 +79,7 @@ impl Request {
             discovery_credentials: credentials(properties, "discovery_")?,
             expected_wwn: expected_wwn(properties)?,
             enforce_multipath: matches!(properties.get("enforce_multipath"), Some(Value::Bool(true))),
+            asked: shown(properties, &SHOWN),
         })
     }
 

@@ -1,16 +1,20 @@
 //! One session: had, made, given back.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use log::{debug, info};
 
 use crate::error::{Error, Result};
+use crate::host::Host;
 use crate::host::act::lock::{self, Held, Mode};
 use crate::host::programs::iscsiadm;
 use crate::host::view::iscsi_session::{self, Session};
 use crate::host::view::node_record;
 use crate::host::wait;
+use crate::identifiers::{AddressingMode, Iqn, Lun, Portal};
 use crate::log::ISCSI;
+use crate::transports::locks::Locks;
 
 use super::operation::Context;
 use super::record;
@@ -140,6 +144,27 @@ pub fn release(context: &Context, target: &Target) -> Result<()> {
     {
         return Ok(());
     }
+    end(host, target, &known)
+}
+
+/// The same for a portal that is nobody's any more, whatever volume it was of.  Gives a reason when it is used.
+pub fn release_unused(host: &Host, lock_path: &Path, portal: &Portal, iqn: &Iqn) -> Result<Option<String>> {
+    let root = &host.root;
+    let place = Locks::new(root, lock_path).session(&portal.key(), iqn.as_str());
+    let Some(_held) = lock::try_acquire(&place, Mode::Exclusive)? else {
+        return Ok(Some("an attach uses the session".to_owned()));
+    };
+    let known = iscsi_session::of_portal(root, portal, iqn);
+    if let Some((address, _)) = known.iter().find_map(|session| session.devices(root).into_iter().next()) {
+        return Ok(Some(format!("a session has the device {address}")));
+    }
+    let lun = Lun::addressed(0, AddressingMode::default());
+    end(host, &Target { portal: portal.clone(), iqn: iqn.clone(), lun }, &known).map(|()| None)
+}
+
+/// Logs out of sessions without disks, whose lock is held, and takes their record away.
+fn end(host: &Host, target: &Target, known: &[Session]) -> Result<()> {
+    let root = &host.root;
     if !known.is_empty() {
         info!(target: ISCSI, "logging out of {} {}", target.portal, target.iqn);
         iscsiadm::logout(host, &target.portal, &target.iqn)?;

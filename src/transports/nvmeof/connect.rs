@@ -9,6 +9,7 @@ use crate::fan_out::fan_out;
 use crate::host::Host;
 use crate::host::view::nvme_core;
 use crate::log::{NVMEOF, Phases};
+use crate::transports::attachment::Entry;
 use crate::transports::settings::Settings;
 
 use super::coordinate::{self, Outcome};
@@ -61,22 +62,35 @@ fn attach(host: &Host, request: &Request, settings: &Settings, phases: &mut Phas
     let context = Arc::new(Context::new(host, request.clone(), settings.clone()));
     let claim = Claim::new(context.locks.operation(&context.volumes())?);
     phases.end("lock");
-    let mut outcomes = namespaces(&context, &claim)?;
+    let entry = Entry::attaching(settings, context.subject());
+    let attached = bring_up(&context, &claim, &entry, phases);
+    if attached.is_err() {
+        entry.failed();
+    }
+    attached
+}
+
+fn bring_up(context: &Arc<Context>, claim: &Claim, entry: &Entry, phases: &mut Phases) -> Result<String> {
+    let request = &context.request;
+    let mut outcomes = namespaces(context, claim)?;
     phases.end(format!("{} namespace(s)", outcomes.len()));
     let path = match request.replicas {
         Replicas::None => Ok(outcomes[0].device.dev_path()),
-        _ => raid::bring_up(&context, &outcomes.iter().map(|outcome| outcome.device.clone()).collect::<Vec<_>>()),
+        _ => raid::bring_up(context, &outcomes.iter().map(|outcome| outcome.device.clone()).collect::<Vec<_>>()),
     };
     match path {
         Ok(path) => {
             if request.replicas != Replicas::None {
                 phases.end("array");
             }
+            // While the locks are held.
+            let path = path.display().to_string();
+            entry.attached(&path);
             if outcomes.iter().any(Outcome::is_unfinished) {
                 claim.hand_over()?;
             }
             outcomes.drain(..).for_each(Outcome::settle);
-            Ok(path.display().to_string())
+            Ok(path)
         }
         Err(error) => {
             outcomes.drain(..).for_each(Outcome::take_back);

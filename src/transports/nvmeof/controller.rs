@@ -32,6 +32,9 @@ const BETWEEN_TRIES: Duration = Duration::from_secs(2);
 const HANG_UP: Duration = Duration::from_secs(90);
 const ANSWER: Duration = Duration::from_secs(30);
 
+/// Within which namespaces appear after a controller was told to look.
+const NAMESPACES: Duration = Duration::from_secs(2);
+
 /// What stops a path that is on its way.
 pub trait Stop: Sync {
     fn check(&self) -> Result<()>;
@@ -235,6 +238,19 @@ pub fn release(context: &Context, target: &Target, portal: &FabricPortal, ours: 
     }
     info!(target: NVMEOF, "disconnecting {} ({portal} of {})", controller.name(), target.nqn);
     disconnect(&context.host, &controller)
+}
+
+/// Disconnects a controller that is nobody's any more, whatever volume it led to.  Gives a reason when it is used: the
+/// storage is asked once more for namespaces.
+pub fn release_unused(host: &Host, controller: &Controller) -> Result<Option<String>> {
+    let root = &host.root;
+    rescan(host, controller)?;
+    let first = || Ok(controller.paths(root).into_iter().next());
+    if let Some(path) = wait::until(Instant::now() + NAMESPACES, first)? {
+        return Ok(Some(format!("it leads to {}", path.device)));
+    }
+    info!(target: NVMEOF, "disconnecting {}, which leads to nothing", controller.name());
+    disconnect(host, controller).map(|()| None)
 }
 
 fn disconnect(host: &Host, controller: &Controller) -> Result<()> {

@@ -13,6 +13,7 @@ use crate::host::Host;
 use crate::host::view::block;
 use crate::identifiers::{DeviceName, FabricPortal};
 use crate::log::{NVMEOF, Phases};
+use crate::transports::attachment::Entry;
 use crate::transports::settings::Settings;
 
 use super::controller;
@@ -35,7 +36,12 @@ pub fn disconnect(
     let _operation = context.locks.operation(&context.volumes())?;
     phases.end("lock");
     let mut collected = Collected::new(force);
+    let entry = Entry::detaching(settings, context.subject());
     let outcome = detach(&context, used, &mut collected, &mut phases);
+    match &outcome {
+        Ok(()) => entry.detached(collected.errors.is_empty()),
+        Err(_) => entry.failed(),
+    }
     match &outcome {
         Ok(()) => info!(target: NVMEOF, "detached {}: {}", request.targets[0], phases.line()),
         Err(error) => {

@@ -14,6 +14,7 @@ mod raid;
 mod request;
 
 pub use connect::{Attachment, connect};
+pub use controller::release_unused;
 pub use disconnect::disconnect;
 pub use extend::extend;
 pub use paths::volume_paths;

@@ -4,9 +4,11 @@ use crate::host::Host;
 use crate::host::act::lock::Place;
 use crate::host::view::nvme_core;
 use crate::identifiers::{FabricPortal, Nqn};
+use crate::transports::attachment::Subject;
 use crate::transports::locks::Locks;
 use crate::transports::settings::Settings;
 
+use super::paths;
 use super::request::{Request, Target};
 
 /// Shared by the threads of an operation, which may outlive the call.
@@ -31,6 +33,18 @@ impl Context {
             request,
             settings,
             locks,
+        }
+    }
+
+    /// What is written down of an operation on the volume.
+    pub fn subject(&self) -> Subject {
+        let context = Context::new(&self.host, self.request.clone(), self.settings.clone());
+        Subject {
+            host: self.host.clone(),
+            protocol: "nvmeof",
+            volume: self.volumes(),
+            asked: self.request.asked.clone(),
+            present: Box::new(move || paths::devices(&context)),
         }
     }
 

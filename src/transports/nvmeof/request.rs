@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::host::view::md;
 use crate::host::view::nvme_namespace::Identity;
 use crate::identifiers::{FabricPortal, Nqn, Uuid};
+use crate::transports::properties::shown;
 
 /// One namespace: its subsystem, the ways to it, and what it is known by.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,7 +54,25 @@ pub struct Request {
     /// What the caller remembers the volume is used through.
     pub device_path: Option<PathBuf>,
     pub enforce_multipath: bool,
+    /// The properties an attachment record shows.
+    pub asked: Map<String, Value>,
 }
+
+const SHOWN: [&str; 13] = [
+    "nqn",
+    "target_nqn",
+    "transport_type",
+    "target_portal",
+    "target_port",
+    "portals",
+    "ns_id",
+    "volume_nguid",
+    "vol_uuid",
+    "host_nqn",
+    "alias",
+    "volume_replicas",
+    "encrypted",
+];
 
 impl Request {
     pub fn read(properties: &Map<String, Value>) -> Result<Request> {
@@ -71,6 +90,7 @@ impl Request {
             alias,
             device_path: device_path(properties)?,
             enforce_multipath: matches!(properties.get("enforce_multipath"), Some(Value::Bool(true))),
+            asked: shown(properties, &SHOWN),
         })
     }
 

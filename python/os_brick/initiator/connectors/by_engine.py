@@ -14,6 +14,7 @@ from os_brick import _engine
 from os_brick import _native
 from os_brick import exception
 from os_brick import utils
+from os_brick.initiator import attachment_records
 from os_brick.initiator import lock_files
 from os_brick.initiator.connectors import base
 from os_brick.privileged import plain_data
@@ -38,7 +39,8 @@ class EngineConnector(base.BaseLinuxConnector):
 
     def _locked_settings(self) -> dict[str, Any]:
         """Return the settings of an operation that changes the host."""
-        return {**self._settings(), 'lock_path': lock_files.prepare()}
+        return {**self._settings(), **attachment_records.settings(),
+                'lock_path': lock_files.prepare()}
 
     def _select(self, properties: Any) -> dict[str, Any]:
         """Pick what the transport understands from the properties a caller passed.
