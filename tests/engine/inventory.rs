@@ -131,7 +131,7 @@ fn a_local_namespace_is_a_volume_and_its_controller_is_nobodys_connection() {
     });
     let expected = json!([{
         "device": "nvme10n1", "kind": "namespace", "name": null, "identity": null, "size": 1 << 20, "paths": [path],
-        "mounts": [], "consumers": [], "links": [], "open_count": null,
+        "mounts": [], "consumers": [], "links": [], "open_count": null, "record": null,
     }]);
     assert_eq!(serde_json::to_value(found.volumes).expect("plain data"), expected);
 }
