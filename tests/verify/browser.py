@@ -77,7 +77,9 @@ class Browser:
 
     def complaints(self):
         """What the console says: errors, what the content policy refused."""
-        return [entry['message'] for entry in self.driver.get_log('browser') if entry['level'] in ('SEVERE', 'WARNING')]
+        found = [entry['message'] for entry in self.driver.get_log('browser') if entry['level'] in ('SEVERE', 'WARNING')]
+        # What the browser itself asks for when it is at a file that names no icon, see `come`.
+        return [message for message in found if '/favicon.ico ' not in message]
 
     def requests(self):
         """The URLs that were asked for."""
