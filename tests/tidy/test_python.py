@@ -144,7 +144,7 @@ def test_reading_the_engine_is_allowed_in_connectors():
 
 def own_files():
     """Python files of the package and of its tests; the lab and the simulated host have their own heads."""
-    for folder in ('python', 'cinderclient-ext', 'tests/python', 'tests/cinderclient_ext', 'tests/tidy',
+    for folder in ('python', 'cinderclient-ext', 'tests/python', 'tests/verify', 'tests/cinderclient_ext', 'tests/tidy',
                    'tests/contract', 'tests/boundary', 'tests/packaging',
                    'tests/consumers'):
         yield from sorted((TOP / folder).rglob('*.py'))

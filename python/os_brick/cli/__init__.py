@@ -19,6 +19,7 @@ from os_brick.cli import detach
 from os_brick.cli import doctor
 from os_brick.cli import ending
 from os_brick.cli import output
+from os_brick.cli import verify
 
 #: Alphabetical, one a line.
 _MODULES = (
@@ -28,6 +29,7 @@ _MODULES = (
     completion,
     detach,
     doctor,
+    verify,
 )
 
 _EXAMPLES = """\

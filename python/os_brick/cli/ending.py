@@ -7,7 +7,8 @@ OK = 0
 FAILED = 1
 #: Wrong arguments, or a file that cannot be used; the host was not touched.
 REFUSED = 2
-#: `orphans` found something, `clean` left something, `doctor` found an error.
+#: `orphans` found something, `clean` left something, `doctor` found an error, `verify` a host
+#: that is not as expected.
 FOUND = 3
 #: It failed or was stopped half-way, and something of the volume remains on the host.
 REMAINS = 4
@@ -19,7 +20,7 @@ MEANINGS = (
     ('0', 'all well'),
     ('1', 'it could not be found out or done; nothing is left half-way'),
     ('2', 'wrong arguments, or a file that cannot be used; the host was not touched'),
-    ('3', 'orphans found something, clean left something, doctor found an error'),
+    ('3', 'orphans found something, clean left something, doctor found an error, verify a host that is not as expected'),
     ('4', 'it failed or was stopped half-way, and something of the volume remains on the host'),
     ('128 + N', 'stopped by signal N; what an attach had made is gone again'),
 )
