@@ -17,6 +17,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 TOOLS := bindep==2.14.0 maturin==1.16.0 reno==4.1.0 setuptools==80.9.0 tox==4.67.15
 
+# Of bindep.txt: what is installed.
+PROFILES := test build
+
 # Cheap and telling first.  The lab boots virtual machines and comes last.
 QUICK := lint,tidy,docs,engine
 PACKAGE := stubs,py3,ext,contract,packaging,boundary,consumers
@@ -27,7 +30,7 @@ help:
 
 .PHONY: setup  ## Debian packages of bindep.txt and the virtual environment .venv with the tools
 setup: $(VENV)/.tools
-	@missing="$$($(BIN)/bindep --brief test build)" || true; \
+	@missing="$$($(BIN)/bindep --brief $(PROFILES))" || true; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if ! command -v apt-get >/dev/null || [ "$$(id -u)" != 0 ]; then \
 	  echo "please install:" $$missing >&2; exit 1; fi; \
@@ -69,6 +72,11 @@ check: setup
 .PHONY: lint  ## format, clippy, ruff, spelling
 lint: setup
 	$(TOX) -e lint,tidy
+
+.PHONY: verify  ## the verification service and its page, in Chromium
+verify: PROFILES += browser
+verify: setup
+	$(TOX) -e verify
 
 .PHONY: consumers  ## all tests of Nova, Cinder, Glance, cinderclient that meet os_brick, beside upstream 7.1.1
 consumers: setup
