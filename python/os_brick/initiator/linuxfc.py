@@ -15,6 +15,7 @@ from os_brick import _engine
 from os_brick import _native
 from os_brick.initiator import linuxscsi
 from os_brick.privileged import fibre_channel as priv_fibre_channel
+from os_brick.privileged import plain_data
 
 LOG = logging.getLogger(__name__)
 
@@ -93,7 +94,8 @@ class LinuxFibreChannel(linuxscsi.LinuxSCSI):
             properties['target_wwns'], properties['target_luns'] = map(list, zip(*targets))
         numbers = [int(hba['host_device'].removeprefix('host')) for hba in hbas]
         plan = _native.call(_engine.fibre_channel.scan_plan,
-                            priv_fibre_channel.select(properties), numbers)
+                            plain_data.select(properties, priv_fibre_channel.PROPERTIES,
+                                             priv_fibre_channel.NESTED), numbers)
         for host, what in plan:
             LOG.debug('Scanning host%(host)s for %(what)s', {'host': host, 'what': what})
             self.echo_scsi_command(f'/sys/class/scsi_host/host{host}/scan', what)
