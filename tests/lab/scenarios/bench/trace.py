@@ -16,7 +16,7 @@ from guest import command, floor, poll
 # `KERNEL[1234.567890] add      /devices/.../block/sda (block)`, with the clock of time.monotonic().
 EVENT = re.compile(r'^(KERNEL|UDEV) *\[([0-9.]+)\] (\w+) +\S*/block/(\w+) \(block\)$')
 # The lines of the engine and of oslo that say what was done; what was read is of no interest.
-TOLD = re.compile(r'iscsiadm|multipath|writing|scanning| is (sd|dm-)|map |attached |CMD .* returned|Lock .* (acquired|released)')
+TOLD = re.compile(r'exit Some|writing|LUN \d+ is sd|^map |attached |^multipathd |^CMD .* returned|^Lock .* (acquired|released)')
 
 
 def run(lab):
@@ -46,7 +46,8 @@ def by_library(lab, package, target):
     connector = lab.caller(package=package).connector('ISCSI', use_multipath=True)
     with Events() as events:
         answer = connector.connect_volume(target.properties(1))
-    told = [(when, text.partition('] ')[2]) for when, text in zip(answer.times, answer.logs) if TOLD.search(text)]
+    lines = [(when, text.partition('] ')[2].partition('\n')[0]) for when, text in zip(answer.times, answer.logs)]
+    told = [(when, text) for when, text in lines if TOLD.search(text)]
     show(lab, package, events, told)
     lab.measured(f'traced attach|{package}', answer.seconds)
     connector.disconnect_volume(target.properties(1), answer.value)
