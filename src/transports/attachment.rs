@@ -1,6 +1,7 @@
 //! What is attached is written down before the host is touched and again after it, for whoever looks after a crash.
 //!
-//! All of it happens under the volume's locks.  A record that cannot be written is a warning, never a failed attach.
+//! A record begins under the volume's locks.  Whoever ends it may have handed them on by then, so it is changed only while
+//! it is still that operation's.  A record that cannot be written is a warning, never a failed attach.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -217,7 +217,6 @@ def test_what_cannot_be_taken_back_is_said(host):
 
 
 def test_on_a_terminal_the_progress_moves_and_the_result_is_plain(host):
-    pytest.importorskip('rich')
     ours, its = pty.openpty()
     os.mkfifo(host / 'wait')
     with subprocess.Popen(argv(host, 'attach', str(host / 'volume.json')), text=True, stdout=subprocess.PIPE, stderr=its,

@@ -74,7 +74,7 @@ fn bring_up(context: Context, operation: Operation, phases: &mut Phases) -> Resu
         };
         coordinate::connect(context, targets, operation, phases)
     } else {
-        // With the locks held to the end.
+        // A disk that is refused is taken away under the locks.
         let outcome = single(&context, phases);
         drop(operation);
         outcome
