@@ -99,7 +99,7 @@ def test_json_is_what_the_engine_said(root, capsys):
     (['--yes', '--lock-path', '/nowhere'], '--lock-path: /nowhere is no directory'),
     (['--records', '/nowhere'], '--records: /nowhere is no directory')])
 def test_what_is_missing_is_said_before_anything_is_done(root, capsys, arguments, text):
-    assert run(capsys, *arguments) == (1, [], f'os-brick: {text}\n')
+    assert run(capsys, *arguments) == (2, [], f'os-brick: {text}\n')
     assert root['asked'] == []
 
 

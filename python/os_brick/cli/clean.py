@@ -41,17 +41,17 @@ def add(verb: Callable[..., argparse.ArgumentParser]) -> None:
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
     """Look, and remove what is proven unused when that is asked for.
 
-    :raises ValueError: this is not root, or an option is missing or names no directory
+    :raises Ended: this is not root, or an option is missing or names no directory
     """
     if os.geteuid() != 0:
-        raise ValueError('clean needs root, also to look: nobody else sees who has a map open')
+        raise ending.Ended(ending.FAILED, 'clean needs root, also to look: nobody else sees who has a map open')
     if arguments.apply and not arguments.lock_path:
-        raise ValueError('--yes needs --lock-path, the lock_path of the services of this host')
+        raise ending.refused('--yes needs --lock-path, the lock_path of the services of this host')
     directories = {}
     for option in ('lock_path', 'records'):
         directory = getattr(arguments, option)
         if directory is not None and not os.path.isdir(directory):
-            raise ValueError(f'--{option.replace("_", "-")}: {directory} is no directory')
+            raise ending.refused(f'--{option.replace("_", "-")}: {directory} is no directory')
         directories[option] = directory and os.path.abspath(directory)
     privileged.default.set_client_mode(False)
     return dict(priv_inventory.clean(bool(arguments.apply), **directories))
