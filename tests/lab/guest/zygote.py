@@ -38,6 +38,9 @@ USEFUL = ('tenacity', 'os_brick.privileged.rootwrap', 'os_brick.privileged.iscsi
           'os_brick.initiator.connectors.fibre_channel', 'os_brick.initiator.connectors.nvmeof',
           'os_brick.initiator.connectors.rbd', 'os_brick.encryptors')
 
+# Seconds. Beside other machines on the same processors an import has taken more than 90.
+LIMIT = 300
+
 
 def name_of(package, service=None):
     return f'{package}-{service}' if service else package
@@ -64,8 +67,7 @@ def ensure(package, service=None):
                  'PYTHONPATH': f'/opt/lab/{package}:/opt/lab/consumers:/opt/lab/deps:/opt/lab/code'})
     process.write_text(str(started.pid))
     stamp_file.write_text(stamp)
-    poll.until(lambda: os.path.exists(socket_path(name)) or started.poll() is not None, 300 if service else 90,
-               'the zygote is ready')
+    poll.until(lambda: os.path.exists(socket_path(name)) or started.poll() is not None, LIMIT, 'the zygote is ready')
     if started.poll() is not None:
         stamp_file.write_text('')
         raise RuntimeError(f'cannot import {name}: '
