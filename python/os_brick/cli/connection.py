@@ -42,7 +42,7 @@ _NEEDED: dict[str, tuple[tuple[str, ...], ...]] = {
     **{protocol: _SHARE for protocol in MOUNTED},
 }
 #: More of them, that follow from the form the properties have: the first that is there counts.
-_NEEDED_WITH = {
+_NEEDED_WITH: dict[str, dict[str, tuple[str, ...]]] = {
     **dict.fromkeys((initiator.ISCSI, initiator.ISER), {'auth_method': ('auth_username', 'auth_password')}),
     **dict.fromkeys((initiator.NVMEOF, initiator.NVME), {
         'volume_replicas': (), 'target_nqn': ('portals',), 'nqn': ('target_portal', 'transport_type')}),
