@@ -2,7 +2,7 @@
 
 MODES = ('root',)
 PACKAGES = ('ours',)
-VARIANTS = ('single', 'multipath', 'eight', 'dead')
+VARIANTS = ('single', 'multipath', 'eight', 'dead', 'neighbour')
 BENCH = True
 SECONDS = 900
 TIMEOUT = 3600
@@ -19,7 +19,8 @@ LONG_GRACE = 40
 
 
 def run(lab):
-    {'single': single, 'multipath': multipath, 'eight': eight, 'dead': dead}[lab.variant](lab)
+    {'single': single, 'multipath': multipath, 'eight': eight, 'dead': dead,
+     'neighbour': neighbour}[lab.variant](lab)
     forget(lab)
 
 
@@ -111,8 +112,7 @@ def eight(lab):
 
 def dead(lab):
     """One of four portals dead, and another target's attach meanwhile."""
-    target, other = lab.targets.create(portals=4), lab.targets.create(portals=['127.0.1.6', '127.0.1.7'])
-    properties, neighbour = target.properties(1), other.properties(1)
+    properties, neighbour, target = two_targets(lab)
     for _round in range(ROUNDS):
         for package in ('ours', 'upstream'):
             # A new process each time: what it remembers of dead portals is part of what is measured.
@@ -120,42 +120,59 @@ def dead(lab):
             make = lambda caller=caller: caller.connector('ISCSI', use_multipath=True)
             attach_and_detach(lab, package, 'healthy, 4 portals', make, [properties], 1)
             attach_and_detach(lab, package, 'neighbour alone', make, [neighbour], 1)
-            beside(lab, package, make, properties, neighbour, 'healthy, beside another', 'neighbour beside a healthy attach')
             target.black_hole(target.portals[2])
-            beside(lab, package, make, properties, neighbour, '1 of 4 portals dead, first time', 'neighbour during that')
+            beside(lab, package, make, (properties, neighbour), ('1 of 4 portals dead, first time', 'neighbour during that'))
             if package == 'ours':
                 attach_and_detach(lab, package, '1 of 4 portals dead, again', make, [properties], 1)
-                while_waited_for(lab, properties, neighbour, target.luns[1])
             target.restore(target.portals[2])
             caller.close()
 
 
-def beside(lab, package, make, properties, neighbour, operation, meanwhile):
+def neighbour(lab):
+    """What delays an attach beside another one: the dead portal, or the processors they share."""
+    properties, other, target = two_targets(lab)
+    for _round in range(ROUNDS):
+        caller = lab.caller(log_level='INFO', conf={'portal_grace_period': GRACE})
+        make = lambda caller=caller: caller.connector('ISCSI', use_multipath=True)
+        attach_and_detach(lab, 'ours', 'neighbour alone', make, [other], 1)
+        beside(lab, 'ours', make, (properties, other), ('healthy, 4 portals', 'neighbour begun with it'))
+        target.black_hole(target.portals[2])
+        beside(lab, 'ours', make, (properties, other), ('1 of 4 portals dead', 'neighbour begun with that'))
+        caller.close()
+        while_waited_for(lab, properties, other, target.luns[1])
+        target.restore(target.portals[2])
+
+
+def two_targets(lab):
+    target, other = lab.targets.create(portals=4), lab.targets.create(portals=['127.0.1.6', '127.0.1.7'])
+    return target.properties(1), other.properties(1), target
+
+
+def beside(lab, package, make, properties, operations):
     """Two attaches begin at the same moment."""
-    first = make().start('connect_volume', properties)
-    second = make().start('connect_volume', neighbour)
-    one, two = first.wait(900), second.wait(900)
-    lab.measured(f'{operation} connect|{package}', one.seconds)
-    lab.measured(f'{meanwhile} connect|{package}', two.seconds)
+    pending = [make().start('connect_volume', each) for each in properties]
+    answers = [call.wait(900) for call in pending]
+    for operation, answer in zip(operations, answers):
+        lab.measured(f'{operation} connect|{package}', answer.seconds)
     calm(lab)
-    make().disconnect_volume(neighbour, two.value)
-    make().disconnect_volume(properties, one.value)
+    for each, answer in zip(properties, answers):
+        make().disconnect_volume(each, answer.value)
     calm(lab)
 
 
-def while_waited_for(lab, properties, neighbour, disk):
+def while_waited_for(lab, properties, other, disk):
     """The first attach has all it can get and only waits for the dead portal; udev has nothing left to do."""
     caller = lab.caller(log_level='INFO', conf={'portal_grace_period': LONG_GRACE})
     make = lambda: caller.connector('ISCSI', use_multipath=True)
     first = make().start('connect_volume', properties)
     lab.poll.became_true(lambda: len(lab.host.map_of(disk.wwid)[1]) == 3, LONG_GRACE)
     calm(lab)
-    answer = make().connect_volume(neighbour)
+    answer = make().connect_volume(other)
     lab.measured('neighbour while only the dead portal is waited for connect|ours', answer.seconds)
     lab.check('the first attach still waits for its dead portal', not first.done(), 'it had returned')
     one = first.wait(900)
     calm(lab)
-    make().disconnect_volume(neighbour, answer.value)
+    make().disconnect_volume(other, answer.value)
     make().disconnect_volume(properties, one.value)
     calm(lab)
     caller.close()
