@@ -35,7 +35,7 @@ const MULTIPATHD_FORGETS: Duration = Duration::from_secs(7);
 pub enum Used {
     /// It does not say, so it may have been any of the disks.
     Unknown,
-    /// Nobody was given the disks.
+    /// Nobody was given the disks; a map that has other paths is another's, or has been handed out, and stays.
     Nothing,
     /// The device it was given.
     Device(PathBuf),
@@ -106,6 +106,14 @@ pub fn remove(host: &Host, removal: &Removal<'_>, collected: &mut Collected) -> 
 /// Takes map and disks out of the kernel.  After it a session without other disks can be ended.
 pub fn take_away<'a>(host: &Host, removal: &Removal<'a>, collected: &mut Collected) -> Result<Gone<'a>> {
     let map = multipath::find_map(host, removal.disks);
+    if let (Used::Nothing, Some(map)) = (&removal.used, &map)
+        && has_other_paths(host, map, removal.disks)
+    {
+        // The volume of the map stays: it loses these paths, as when their portals die.
+        debug!(target: DEVICES, "{} stays, without {:?}", map.name, removal.disks);
+        delete_disks(host, removal.disks, collected)?;
+        return Ok(Gone { disks: removal.disks, map: None, map_left: false, identity: None });
+    }
     let of_disk = || removal.disks.first().and_then(|disk| scsi::wwid(&host.root, disk));
     let identity = map.as_ref().map(|map| map.wwid.clone()).or_else(of_disk);
     let map_left = match &map {
@@ -117,6 +125,12 @@ pub fn take_away<'a>(host: &Host, removal: &Removal<'a>, collected: &mut Collect
     };
     delete_disks(host, removal.disks, collected)?;
     Ok(Gone { disks: removal.disks, map, map_left, identity })
+}
+
+/// Whether a map has paths besides these that are still there.
+fn has_other_paths(host: &Host, map: &Map, disks: &[DeviceName]) -> bool {
+    let paths = block::foundations(&host.root, &map.device);
+    paths.iter().any(|(path, is_there)| *is_there && !disks.contains(path))
 }
 
 /// Waits until udev and multipathd have noticed, and clears what they leave.
@@ -157,7 +171,7 @@ pub fn finish(host: &Host, gone: &Gone<'_>) -> Result<()> {
 
 /// Whether the identity is in the file of multipath's known identities, one `/WWID/` a line.
 fn is_remembered(host: &Host, identity: &Wwid) -> bool {
-    let known = attribute::text(&host.root.path("/etc/multipath/wwids")).unwrap_or_default();
+    let known = attribute::whole(&host.root.path("/etc/multipath/wwids")).unwrap_or_default();
     known.lines().any(|line| line.trim().trim_matches('/') == identity.as_str())
 }
 

@@ -203,3 +203,59 @@ fn an_identity_is_the_same_in_every_form_drivers_use() {
         attach(&fake, &properties, &settings(&json!({"enforce_identity": true})));
     }
 }
+
+/// A path that turns out to be another volume's has become a path of that volume's map by then: the map stays.
+#[test]
+fn ic_03_the_map_of_another_volume_stays_when_a_path_of_it_is_refused() {
+    let (fake, [mine]) = host_with_portals();
+    let [theirs, shared] = fake.portals();
+    fake.target(IQN2, &[&theirs, &shared]);
+    fake.map_lun(IQN2, 1, Volume::number(2));
+    let of_other = one_path(&theirs, IQN2, 1);
+    let others = attach(&fake, &all_paths(&[&theirs], IQN2, 1), &multipath());
+    // Nothing is decided before the foreign disk has joined the other volume's map.
+    let joined = Trouble::Until(|state| state.maps.values().any(|map| map.slaves.len() == 2));
+    fake.trouble(&format!("-p {mine} --login"), joined);
+    let properties = json!({
+        "target_portal": mine, "target_iqn": IQN, "target_lun": 1,
+        "target_portals": [mine, shared], "target_iqns": [IQN, IQN2], "target_luns": [1, 1],
+    });
+    let attachment = attach(&fake, &properties, &multipath());
+    assert_eq!(attachment.multipath_id, Some(Volume::number(1).id()));
+    assert!(fake.disk(&shared, IQN2, 1).is_none(), "{}", fake.story());
+    assert_eq!(fake.done("del map"), Vec::<String>::new());
+    assert_eq!(fake.done("disablequeueing"), Vec::<String>::new());
+    assert!(
+        fake.tree()
+            .read("/etc/multipath/wwids")
+            .is_some_and(|known| known.contains(&format!("\n/{}/", Volume::number(2).id()))
+                || known.starts_with(&format!("/{}/", Volume::number(2).id())))
+    );
+    assert_eq!(attach(&fake, &all_paths(&[&theirs], IQN2, 1), &multipath()), others);
+    detach(&fake, &properties, &multipath());
+    detach(&fake, &of_other, &multipath());
+    fake.assert_clean();
+}
+
+/// A second attach of a volume fails after it has found one more path: the first one's map stays.
+#[test]
+fn ic_27_an_attach_that_fails_takes_its_own_path_out_of_a_map_in_use() {
+    let (fake, [first, second]) = host_with_portals();
+    let attached = attach(&fake, &all_paths(&[&first], IQN, 1), &multipath());
+    let join = Trouble::Then(|machine, state| {
+        let sid = *state.sessions.keys().next_back().expect("the second session is there");
+        let disk = machine.add_disk(state, sid, 1).expect("the LUN is mapped");
+        machine.multipathd_sees(state, &disk);
+    });
+    fake.trouble("host3/scan", join);
+    let wrong = merged(&all_paths(&[&first, &second], IQN, 1), &json!({"wwn": "60014059999999999999999999999999"}));
+    let enforced = settings(&json!({"use_multipath": true, "enforce_identity": true}));
+    connect(&fake, &wrong, &enforced).expect_err("the identity is another");
+    assert_eq!(fake.disks(), ["sda"]);
+    assert_eq!(fake.slaves(), ["sda"]);
+    assert!(!fake.has_session(&second, IQN));
+    assert_eq!(fake.done("del map"), Vec::<String>::new());
+    assert_eq!(attach(&fake, &all_paths(&[&first], IQN, 1), &multipath()), attached);
+    detach(&fake, &all_paths(&[&first], IQN, 1), &multipath());
+    fake.assert_clean();
+}
