@@ -38,7 +38,7 @@ pub fn text(path: &Path) -> Option<String> {
     read(path).ok().flatten()
 }
 
-/// The text of a table of the kernel that grows with the host, such as `/proc/self/mountinfo`.
+/// The text of a table that grows with the host, such as `/proc/self/mountinfo` or multipath's known identities.
 pub fn whole(path: &Path) -> Option<String> {
     let bytes = fs::read(path).ok()?;
     Some(String::from_utf8_lossy(&bytes).into_owned())

@@ -5,7 +5,7 @@ use std::fs::OpenOptions;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 
-use crate::check::{IQN, all_paths, attach, detach, multipath};
+use crate::check::{IQN, all_paths, attach, detach, multipath, single};
 use crate::connect_single::host_with_portals;
 use crate::support::{FakeHost, Volume};
 
@@ -26,6 +26,20 @@ fn id_08_one_line_becomes_a_comment() {
     attach(&fake, &properties, &multipath());
     detach(&fake, &properties, &multipath());
     assert_eq!(fake.tree().read(WWIDS), Some(others(&format!("#{id}/\n")).trim().to_owned()));
+}
+
+/// ID-08: a volume without a map, on a host that has known thousands.
+#[test]
+fn id_08_the_line_is_found_in_a_long_file() {
+    let (fake, portals) = host_with_portals::<1>();
+    fake.behave(|manners| manners.forms_maps = false);
+    let others: String = (0..3000).map(|number| format!("/36001406{number:025}/\n")).collect();
+    let id = Volume::number(1).id();
+    fake.tree().write(WWIDS, format!("{others}/{id}/\n"));
+    let properties = all_paths(&portals, IQN, 1);
+    attach(&fake, &properties, &single());
+    detach(&fake, &properties, &single());
+    assert!(fake.tree().read(WWIDS) == Some(format!("{others}#{id}/")), "its line is still there");
 }
 
 /// Its place can be configured; then multipath knows it.
