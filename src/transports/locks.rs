@@ -5,7 +5,8 @@
 //! - `os-brick-volumes`: for each volume an *intent* byte, held by whoever attaches or detaches it, and a *volume* byte:
 //!   exclusive while it is attached, detached or extended, shared while a late path joins.  A late path that finds
 //!   the intent taken gives up, so a detach never meets a path that appears behind its back.
-//! - `os-brick-sessions`: for each session a byte: exclusive to log in or out, shared while an attach uses it.
+//! - `os-brick-sessions`: for each session a byte: exclusive to log in or out, shared while an attach uses it; and for
+//!   each portal one that whoever discovers with credentials holds.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -71,6 +72,11 @@ impl Locks {
 
     pub fn session(&self, portal: &str, iqn: &str) -> Place {
         Place::named(self.directory.join("os-brick-sessions"), &format!("session {portal} {iqn}"))
+    }
+
+    /// For a discovery with credentials, which stand in the portal's one discovery record meanwhile.
+    pub fn discovery(&self, portal: &str) -> Place {
+        Place::named(self.directory.join("os-brick-sessions"), &format!("discovery {portal}"))
     }
 
     /// For whoever must be sure that nobody attaches or detaches anything on this host, a stock os-brick included.  None

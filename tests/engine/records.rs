@@ -63,6 +63,28 @@ fn what_the_operator_wrote_into_a_record_stays() {
     assert_eq!(record.get("node.session.timeo.replacement_timeout"), Some("7"));
 }
 
+/// An attach was killed during its login: the next one's record does not say one try for ever.
+#[test]
+fn ic_27_the_one_try_of_a_killed_attach_does_not_stay() {
+    for (configured, expected) in [("", "8"), ("node.session.initial_login_retry_max = 4\n", "4")] {
+        let (fake, portal) = host_with_volume();
+        let mut record = node_db::fresh(fake.tree(), &portal, IQN, "default");
+        for (name, value) in [
+            ("node.session.initial_login_retry_max", "1"),
+            ("node.session.scan", "manual"),
+            ("node.startup", "automatic"),
+        ] {
+            record.set(name, value);
+        }
+        node_db::write(fake.tree(), &node_db::place(&portal, IQN), &record);
+        fake.tree().write("/etc/iscsi/iscsid.conf", configured);
+        attach(&fake, &one_path(&portal, IQN, 1), &single());
+        assert_eq!(fake.logins()[0].retries, "1");
+        let record = fake.record(&portal, IQN).expect("the record stays with its session");
+        assert_eq!(record.get("node.session.initial_login_retry_max"), Some(expected));
+    }
+}
+
 #[test]
 fn one_record_is_made_for_four_portals() {
     let (fake, portals) = host_with_portals::<4>();
@@ -156,6 +178,109 @@ fn se_01_discovery_credentials_are_in_no_argument_list() {
     assert_eq!(attachment.multipath_id, Some(Volume::number(1).id()));
     assert!(!fake.journal().concat().contains(SECRET), "{:#?}", fake.journal());
     assert_eq!(fake.tree().names("/etc/iscsi/send_targets"), Vec::<String>::new());
+}
+
+/// Two volumes behind one portal, each with credentials of its own for the discovery.
+fn host_with_discovery_chap() -> (FakeHost, [String; 2], [Value; 2]) {
+    let fake = FakeHost::new();
+    let portals = fake.portals::<2>();
+    fake.target(IQN, &portals);
+    (1..=2).for_each(|lun| fake.map_lun(IQN, lun, Volume::number(u8::try_from(lun).expect("small"))));
+    fake.require_discovery_chap("nova", SECRET);
+    let credentials = json!({
+        "discovery_auth_method": "CHAP", "discovery_auth_username": "nova", "discovery_auth_password": SECRET,
+    });
+    let volumes = [1, 2].map(|lun| merged(&one_path(&portals[0], IQN, lun), &credentials));
+    (fake, portals, volumes)
+}
+
+/// IC-04, X-18: the one discovery record of the portal is not deleted under the other's hands.
+#[test]
+fn ic_04_discoveries_with_credentials_take_turns() {
+    let (fake, _, volumes) = host_with_discovery_chap();
+    // The first holds its record until the second has had every chance to meet it.
+    fake.trouble_times(1, "--discover", Trouble::Slow(std::time::Duration::from_millis(400)));
+    std::thread::scope(|scope| {
+        for properties in &volumes {
+            scope.spawn(|| connect(&fake, properties, &multipath()).expect("both are discovered"));
+        }
+    });
+    let steps: Vec<String> =
+        fake.done("discoverydb").iter().map(|line| line.rsplit(' ').next().expect("a word").to_owned()).collect();
+    assert_eq!(steps, ["new", "--discover", "delete", "new", "--discover", "delete"]);
+    assert!(!fake.journal().concat().contains(SECRET), "{:#?}", fake.journal());
+    assert_eq!(fake.tree().names("/etc/iscsi/send_targets"), Vec::<String>::new());
+    volumes.iter().for_each(|properties| detach(&fake, properties, &multipath()));
+    fake.assert_clean();
+}
+
+/// IC-05: the record is made, changed and used under the one interface.
+#[test]
+fn x_05_a_discovery_over_iser_keeps_its_interface() {
+    let fake = FakeHost::new();
+    let portal = fake.portal_elsewhere("10.9.9.9", 3260);
+    fake.target(IQN, &[&portal]);
+    fake.map_lun(IQN, 1, Volume::number(1));
+    fake.require_discovery_chap("nova", SECRET);
+    let credentials = json!({
+        "discovery_auth_method": "CHAP", "discovery_auth_username": "nova", "discovery_auth_password": SECRET,
+    });
+    let properties = merged(&one_path(&portal, IQN, 1), &credentials);
+    attach(&fake, &properties, &merged(&multipath(), &json!({"interface": "iser"})));
+    let lines = fake.done("discoverydb");
+    assert_eq!(lines.len(), 3);
+    assert!(lines.iter().all(|line| line.contains(" -I iser ")), "{lines:#?}");
+}
+
+/// X-18: when the record is not where it always is, the attach fails; the secret does not become an argument.
+#[test]
+fn se_01_a_discovery_record_that_cannot_be_found_is_an_error() {
+    let (fake, _, [properties, _]) = host_with_discovery_chap();
+    fake.trouble("--op new", Trouble::Ignored);
+    let error = connect(&fake, &properties, &multipath()).expect_err("there is no record");
+    assert!(error.to_string().contains("no discovery record"), "{error}");
+    assert!(!fake.journal().concat().contains(SECRET), "{:#?}", fake.journal());
+    fake.assert_clean();
+}
+
+/// The caller was killed in the middle of a discovery: the next one takes the record, with the secret in it, away.
+#[test]
+fn ic_27_the_discovery_record_of_a_killed_attach_goes() {
+    let (fake, portals, [properties, _]) = host_with_discovery_chap();
+    let killed = Trouble::Then(|machine, _| {
+        let record = machine.tree.files_below("/etc/iscsi/send_targets").concat();
+        let text = machine.tree.read(&record).expect("it is there while the portal is asked");
+        let marks: Vec<String> =
+            machine.tree.names("/etc/iscsi").into_iter().filter(|name| name.starts_with('.')).collect();
+        machine.tree.write("/kept/record", text);
+        marks.iter().for_each(|mark| machine.tree.write(&format!("/kept/marks/{mark}"), ""));
+    });
+    fake.trouble_times(1, "--discover", killed);
+    attach(&fake, &properties, &multipath());
+    detach(&fake, &properties, &multipath());
+    let kept = fake.tree().read("/kept/record").expect("it was seen");
+    assert!(kept.contains(SECRET));
+    fake.tree().write(&node_db::discovery_place(&portals[0]), kept);
+    for mark in fake.tree().names("/kept/marks") {
+        fake.tree().write(&format!("/etc/iscsi/{mark}"), "");
+    }
+    attach(&fake, &properties, &multipath());
+    detach(&fake, &properties, &multipath());
+    fake.assert_clean();
+}
+
+/// IC-15: what the operator keeps in the portal's discovery record is there again afterwards.
+#[test]
+fn ic_04_an_operators_discovery_record_stays_as_it_was() {
+    let (fake, portals, [properties, _]) = host_with_discovery_chap();
+    let text = "# BEGIN RECORD 2.1.8\ndiscovery.startup = automatic\ndiscovery.type = sendtargets\n\
+                discovery.sendtargets.auth.authmethod = CHAP\ndiscovery.sendtargets.auth.username = operator\n\
+                discovery.sendtargets.auth.password = of-the-operator\n# END RECORD\n";
+    fake.tree().write(&node_db::discovery_place(&portals[0]), text);
+    attach(&fake, &properties, &multipath());
+    assert_eq!(fake.tree().read(&node_db::discovery_place(&portals[0])).as_deref().map(str::trim), Some(text.trim()));
+    assert_eq!(fake.done("--op delete"), Vec::<String>::new());
+    detach(&fake, &properties, &multipath());
 }
 
 /// The secret of an attach that fails is gone with its record.

@@ -74,8 +74,12 @@ fn in_directory(root: &Root, directory: &Path) -> Vec<NodeRecord> {
 
 /// Whether one file has what an attach sets.
 pub fn is_of_attach(root: &Root, file: &Path) -> bool {
-    let text = read(root, file).ok().flatten().unwrap_or_default();
-    let is = |key: &str, value: &str| setting(&text, key) == Some(value);
+    read(root, file).ok().flatten().is_some_and(|text| says_attach(&text))
+}
+
+/// The same of a record's text.
+pub fn says_attach(text: &str) -> bool {
+    let is = |key: &str, value: &str| setting(text, key) == Some(value);
     is("node.session.scan", "manual") && is("node.startup", "automatic")
 }
 

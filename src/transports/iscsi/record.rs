@@ -23,6 +23,8 @@ use super::templates::{self, Task};
 /// With one try a login that hangs ends after `login_timeout` (15 s) instead of 8 times that.
 const ONE_TRY: &str = "1";
 const RETRIES: &str = "node.session.initial_login_retry_max";
+/// Where neither record nor iscsid.conf names it.
+const TRIES_OF_ISCSID: &str = "8";
 
 /// How long the database may be busy.
 const DATABASE: Duration = Duration::from_secs(10);
@@ -47,7 +49,10 @@ pub fn prepare(context: &Context, target: &Target) -> Result<Prepared> {
     };
     let mut restore = Vec::new();
     for (file, text) in files {
-        let wanted = node_record::with_settings(&text, &settings(context.request.credentials.as_ref()));
+        let tries = tries_before_a_kill(host, &text);
+        let mut wanted = settings(context.request.credentials.as_ref());
+        wanted.extend(tries.as_deref().map(|tries| (RETRIES, tries)));
+        let wanted = node_record::with_settings(&text, &wanted);
         let for_login = node_record::with_settings(&wanted, &[(RETRIES, ONE_TRY)]);
         write(host, &file, &for_login)?;
         restore.push((file, wanted));
@@ -75,6 +80,15 @@ pub fn write(host: &Host, file: &Path, text: &str) -> Result<()> {
         file.ancestors().find(|place| place.file_name().is_some_and(|name| name == "nodes" || name == "send_targets"));
     let scratch = home.and_then(Path::parent).unwrap_or(Path::new("/etc/iscsi"));
     files::write_secret(&host.root, file, text, scratch)
+}
+
+/// A record whose attach was killed before it could `settle` says one try still; then iscsid.conf tells the number.
+fn tries_before_a_kill(host: &Host, text: &str) -> Option<String> {
+    if !node_record::says_attach(text) || node_record::setting(text, RETRIES) != Some(ONE_TRY) {
+        return None;
+    }
+    let configuration = attribute::text(&host.root.path("/etc/iscsi/iscsid.conf")).unwrap_or_default();
+    Some(node_record::setting(&configuration, RETRIES).unwrap_or(TRIES_OF_ISCSID).to_owned())
 }
 
 /// `manual` scan: only the LUN asked for becomes a disk.  `automatic` startup: after a reboot of the host the session
