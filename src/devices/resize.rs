@@ -6,7 +6,7 @@ use crate::devices::multipath;
 use crate::error::{Error, Result};
 use crate::fan_out::fan_out;
 use crate::host::act::{bounded, files};
-use crate::host::programs::multipathd;
+use crate::host::programs::{dd, multipathd};
 use crate::host::view::device_mapper::Map;
 use crate::host::view::{block, scsi};
 use crate::host::{Host, wait};
@@ -46,7 +46,7 @@ fn check_up(host: &Host, disk: &DeviceName) -> Result<()> {
     }
     let (root, device) = (host.root.clone(), disk.dev_path());
     if !host.runner.is_direct() {
-        return Ok(());
+        return dd::read_first_block(host, &device, ANSWER).map_err(|error| down(error.describe()));
     }
     bounded::within(&format!("reading {}", device.display()), ANSWER, move || files::read_first_block(&root, &device))
         .map_err(|error| down(error.describe()))

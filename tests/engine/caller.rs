@@ -1,9 +1,14 @@
 //! A caller that runs every command itself (`execute=`): everything the engine changes goes through it.
 
+use std::time::Duration;
+
 use os_brick_engine::error::Error;
 use serde_json::json;
 
-use crate::check::{IQN, all_paths, attach, connect, detach, disconnect_device, merged, multipath, one_path, single};
+use crate::check::{
+    IQN, all_paths, attach, connect, detach, disconnect_device, extend, merged, multipath, one_path, single,
+};
+use crate::support::storage::GIB;
 use crate::support::{FakeHost, Trouble, Volume, log_book};
 
 const SECRET: &str = "callers-own-secret";
@@ -62,6 +67,43 @@ fn id_29_a_callers_map_is_flushed_by_multipath() {
     assert_eq!(fake.done("multipath -f"), [format!("multipath -f {}", Volume::number(1).id())]);
     assert_eq!(fake.done("blockdev"), Vec::<String>::new());
     fake.assert_clean();
+}
+
+/// The code of `multipath -C` is its answer, and the caller's callable tells only that it failed.
+#[test]
+fn mp_21_a_callers_map_is_handed_out_when_io_can_enter() {
+    let (fake, portals) = host_of_caller::<2>();
+    fake.behave(|manners| manners.paths_ready = false);
+    fake.machine.later(Duration::from_millis(400), |_, state| state.manners.paths_ready = true);
+    connect(&fake, &all_paths(&portals, IQN, 1), &multipath()).expect("its paths become ready");
+    assert!(fake.machine.state().manners.paths_ready, "the map was handed out too early");
+}
+
+#[test]
+fn ic_31_a_callers_busy_database_is_asked_again() {
+    let (fake, [portal]) = host_of_caller();
+    fake.trouble_times(3, "--op new", Trouble::Exit(6, "iscsiadm: Could not lock discovery DB"));
+    attach(&fake, &one_path(&portal, IQN, 1), &single());
+    assert_eq!(fake.done("--op new").len(), 4);
+}
+
+/// Every path is asked through the callable before one of them is told to grow.
+#[test]
+fn mp_16_a_callers_path_that_is_down_stops_the_extend() {
+    let (fake, portals) = host_of_caller::<2>();
+    let properties = all_paths(&portals, IQN, 1);
+    attach(&fake, &properties, &multipath());
+    fake.map_lun(IQN, 1, Volume::number(1).sized(2 * GIB));
+    fake.tree().remove("/dev/sdb");
+    fake.tree().directory("/dev/sdb");
+    fake.forget_journal();
+    let error = extend(&fake, &properties, &multipath()).expect_err("sdb is down");
+    assert!(matches!(&error, Error::PathDown { reason } if reason.contains("sdb")), "{error:?}");
+    assert_eq!(fake.done("write"), Vec::<String>::new());
+    fake.tree().remove("/dev/sdb");
+    fake.tree().write("/dev/sdb", "");
+    assert_eq!(extend(&fake, &properties, &multipath()).expect("all paths are up"), 2 * GIB);
+    assert_eq!(fake.done("rescan").len(), 2);
 }
 
 /// IC-18: a record that is there is completed, not reset.

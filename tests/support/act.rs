@@ -157,6 +157,7 @@ impl Machine {
             "iscsiadm" => self.iscsiadm(&mut state, &args),
             "multipath" => self.multipath(&mut state, &args),
             "blockdev" | "modprobe" => (0, String::new()),
+            "dd" => (self.dd(&args), String::new()),
             "nvme" => self.nvme(&mut state, &args),
             "mdadm" => self.mdadm(&mut state, &args),
             "blkid" => self.blkid(&mut state, &args),
@@ -167,6 +168,13 @@ impl Machine {
         self.announce();
         let stderr = if program == "iscsiadm" { iscsiadm::complaint(code) } else { "" };
         (code, stdout, stderr.to_owned())
+    }
+
+    /// A device that answers is a file here; one that is down is a directory.
+    fn dd(&self, args: &[&str]) -> i32 {
+        let device = args.iter().find_map(|arg| arg.strip_prefix("if=")).expect("dd reads a device");
+        assert!(args.contains(&"of=/dev/null"), "dd writes nowhere else: {args:?}");
+        i32::from(!self.tree.is_file(device))
     }
 
     /// A device is open as often as others are built on it; who else has it open, a test says itself.

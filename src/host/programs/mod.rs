@@ -2,6 +2,7 @@
 
 pub mod blkid;
 pub mod blockdev;
+pub mod dd;
 pub mod dmsetup;
 pub mod iscsiadm;
 pub mod mdadm;

@@ -28,10 +28,14 @@ pub fn remove_wwid(host: &Host, wwid: &Wwid) -> Result<()> {
     host.runner.run(&Command::new("multipath", ["-w", wwid.as_str()]).accept(&[0, 1])).map(drop)
 }
 
-/// `multipath -C dm-N`: whether I/O to the map can succeed.
+/// `multipath -C dm-N`: whether I/O to the map can succeed.  It says so by its code alone, which a caller's own `execute=`
+/// tells only of a command that failed.
 pub fn is_usable(host: &Host, map: &DeviceName) -> Result<bool> {
-    let output = host.runner.run(&Command::new("multipath", ["-C", map.as_str()]).accept(&[0, 1]))?;
-    Ok(output.code == Some(0))
+    match host.runner.run(&Command::new("multipath", ["-C", map.as_str()])) {
+        Ok(_) => Ok(true),
+        Err(error) if error.exit_code() == Some(1) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// `multipath -r`: all maps are read again; 1 and 21 are what it says when some could not.
