@@ -71,7 +71,10 @@ impl Caller {
         if is_timeout(py, &error) {
             return Error::CommandTimeout { argv: command.to_string(), after: command.timeout };
         }
-        let text = |name: &str| value.getattr(name).ok().and_then(|field| as_text(&field)).unwrap_or_default();
+        let text = |name: &str| {
+            let text = value.getattr(name).ok().and_then(|field| as_text(&field)).unwrap_or_default();
+            command.masked(&text)
+        };
         if let Ok(code) = value.getattr("exit_code") {
             return Error::Command(Box::new(CommandFailure {
                 argv: command.to_string(),
@@ -80,7 +83,8 @@ impl Caller {
                 stderr: text("stderr"),
             }));
         }
-        let message = format!("{command}: {error}");
+        // Some callables tell the whole command line.
+        let message = format!("{command}: {}", command.masked(&error.to_string()));
         if let Ok(mut raised) = self.raised.lock() {
             raised.get_or_insert(error);
         }

@@ -5,6 +5,7 @@ pub mod bounded;
 pub mod files;
 pub mod inquiry;
 pub mod lock;
+pub mod multipathd_socket;
 pub mod nvme;
 pub mod private_directory;
 pub mod probe;

@@ -3,9 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "the one home of spawning and of sysfs writes")]
 
 use std::fmt;
-use std::io::{Read, Write};
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr, UnixStream};
+use std::io::{ErrorKind, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Stdio};
@@ -17,6 +15,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::error::{CommandFailure, Error, Result};
+use crate::host::act::multipathd_socket;
 use crate::host::act::nvme::{self, Connection};
 use crate::identifiers::Secret;
 use crate::log::HOST;
@@ -27,6 +26,8 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 const GRACE: Duration = Duration::from_secs(2);
 /// multipathd answers within milliseconds; while it reconfigures it may take seconds.
 pub const MULTIPATHD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Asked over its socket, a daemon on a starved machine has twice that: nobody asks in its place.
+const MULTIPATHD_PATIENCE: Duration = Duration::from_secs(20);
 
 #[derive(Clone)]
 pub enum Arg {
@@ -77,12 +78,20 @@ impl Command {
         self
     }
 
+    /// A text about the command without the command's secrets.
+    pub fn masked(&self, text: &str) -> String {
+        self.args.iter().fold(text.to_owned(), |text, arg| match arg {
+            Arg::Secret(secret) if !secret.reveal().is_empty() => text.replace(secret.reveal(), "***"),
+            _ => text,
+        })
+    }
+
     pub fn failure(&self, output: &Output) -> Error {
         Error::Command(Box::new(CommandFailure {
             argv: self.to_string(),
             code: output.code,
-            stdout: output.stdout.clone(),
-            stderr: output.stderr.clone(),
+            stdout: self.masked(&output.stdout),
+            stderr: self.masked(&output.stderr),
         }))
     }
 
@@ -169,8 +178,16 @@ impl Runner for Direct {
         let quoted = |word: &&str| {
             if word.contains(' ') { format!("\"{word}\"") } else { (*word).to_owned() }
         };
-        match ask_multipathd(&request.iter().map(quoted).collect::<Vec<_>>().join(" ")) {
-            Ok(answer) => Ok(answer),
+        let line = request.iter().map(quoted).collect::<Vec<_>>().join(" ");
+        match multipathd_socket::ask(&line, MULTIPATHD_PATIENCE) {
+            Ok(answer) => {
+                debug!(target: HOST, "multipathd {line}: {} bytes: {:.200}", answer.len(), answer.trim_end());
+                Ok(answer)
+            }
+            // The program would ask the same daemon.
+            Err(error) if error.kind() == ErrorKind::TimedOut => {
+                Err(Error::CommandTimeout { argv: format!("multipathd {line}"), after: MULTIPATHD_PATIENCE })
+            }
             // No such socket: multipathd may still be had through a wrapper in PATH, as in some container set-ups.
             Err(_) => {
                 Ok(self.run(&Command::new("multipathd", request.iter().copied()).within(MULTIPATHD_TIMEOUT))?.stdout)
@@ -236,33 +253,4 @@ fn wait(command: &Command, child: Child) -> Result<Output> {
         stdout: String::from_utf8_lossy(&done.stdout).into_owned(),
         stderr: String::from_utf8_lossy(&done.stderr).into_owned(),
     })
-}
-
-/// Where multipathd listens: the abstract name of libmpathcmd, and the path newer versions add.
-const MULTIPATHD_ABSTRACT: &str = "/org/kernel/linux/storage/multipathd";
-const MULTIPATHD_PATHS: [&str; 2] = ["/run/multipathd.socket", "/run/multipathd/multipathd.socket"];
-
-/// One question over multipathd's socket, as `multipathd` itself asks (libmpathcmd: a native `size_t` with the length,
-/// then the text and its NUL, both ways).
-fn ask_multipathd(request: &str) -> std::io::Result<String> {
-    let mut stream = SocketAddr::from_abstract_name(MULTIPATHD_ABSTRACT)
-        .and_then(|address| UnixStream::connect_addr(&address))
-        .or_else(|error| MULTIPATHD_PATHS.iter().find_map(|path| UnixStream::connect(path).ok()).ok_or(error))?;
-    stream.set_read_timeout(Some(MULTIPATHD_TIMEOUT))?;
-    stream.set_write_timeout(Some(MULTIPATHD_TIMEOUT))?;
-    stream.write_all(&(request.len() + 1).to_ne_bytes())?;
-    stream.write_all(request.as_bytes())?;
-    stream.write_all(&[0])?;
-    let mut length = [0; size_of::<usize>()];
-    stream.read_exact(&mut length)?;
-    let length = usize::from_ne_bytes(length);
-    // libmpathcmd's own bound.
-    if length >= 32 * 1024 * 1024 {
-        return Err(std::io::Error::other("multipathd announced an impossible length"));
-    }
-    let mut answer = vec![0; length];
-    stream.read_exact(&mut answer)?;
-    let text = String::from_utf8_lossy(&answer).trim_end_matches('\0').to_owned();
-    debug!(target: HOST, "multipathd {request}: {} bytes: {:.200}", text.len(), text.trim_end());
-    Ok(text)
 }
