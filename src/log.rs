@@ -15,11 +15,12 @@ pub const DEVICES: &str = "os_brick.engine.devices";
 /// Logger of programs run and files written.
 pub const HOST: &str = "os_brick.engine.host";
 
-/// The phases of one operation, each with the time since the phase before it.
+/// The phases of one operation, each with the time since the phase before it, and what it had to do without.
 pub struct Phases {
     start: Instant,
     last: Instant,
     done: Vec<(String, Duration)>,
+    missing: Vec<String>,
 }
 
 impl Default for Phases {
@@ -31,7 +32,7 @@ impl Default for Phases {
 impl Phases {
     pub fn new() -> Phases {
         let now = Instant::now();
-        Phases { start: now, last: now, done: Vec::new() }
+        Phases { start: now, last: now, done: Vec::new(), missing: Vec::new() }
     }
 
     /// Ends the current phase under the given name.
@@ -39,6 +40,26 @@ impl Phases {
         let now = Instant::now();
         self.done.push((name.into(), now - self.last));
         self.last = now;
+    }
+
+    /// Something that was measured elsewhere, beside the other phases.
+    pub fn note(&mut self, name: impl Into<String>, took: Duration) {
+        self.done.push((name.into(), took));
+    }
+
+    /// The next phase begins now.
+    pub fn go_on(&mut self) {
+        self.last = Instant::now();
+    }
+
+    /// Something the operation wanted and did not get.
+    pub fn miss(&mut self, what: &impl std::fmt::Display, why: &str) {
+        self.missing.push(format!("{what} ({why})"));
+    }
+
+    /// `, without 10.0.0.3:3260 ... (no answer), ...`; nothing when nothing is missing.
+    pub fn without(&self) -> String {
+        if self.missing.is_empty() { String::new() } else { format!(", without {}", self.missing.join(" and ")) }
     }
 
     pub fn total(&self) -> Duration {

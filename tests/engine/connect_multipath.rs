@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::check::{IQN, IQN2, all_paths, attach, connect, detach, merged, multipath, one_path, single};
 use crate::connect_single::{host_with_portals, host_with_volume};
-use crate::support::{FakeHost, Multipathd, Trouble, Volume};
+use crate::support::{FakeHost, Multipathd, Trouble, Volume, log_book};
 
 fn map_of(volume: &Volume) -> Attachment {
     Attachment { path: "/dev/dm-0".to_owned(), scsi_wwn: volume.id(), multipath_id: Some(volume.id()) }
@@ -113,6 +113,34 @@ fn ic_03_another_volumes_disk_is_never_mixed_in() {
     assert!(fake.has_session(&portals[0], IQN));
     detach(&fake, &properties, &multipath());
     fake.assert_clean();
+}
+
+/// What an operator reads about an attach, times left out.
+#[track_caller]
+pub fn check_told(portal: &str, expected: &str) {
+    let told = log_book::lines_with(&format!("{portal} {IQN}"));
+    let told: Vec<&String> = told.iter().filter(|line| line.starts_with("INFO")).collect();
+    let [line] = told[..] else { panic!("one line, not {told:#?}") };
+    let is_time = |word: &&str| word.contains('.') && word.parse::<f64>().is_ok();
+    let words: Vec<&str> = line.split(' ').map(|word| if is_time(&word) { "_" } else { word }).collect();
+    assert_eq!(words.join(" "), expected);
+}
+
+/// One line at INFO: the phases with their times, and the path that is missing with its reason.
+#[test]
+fn an_attach_tells_its_phases_and_what_is_missing() {
+    log_book::open();
+    let (fake, [first, second]) = host_with_portals();
+    fake.stop_portal(&second);
+    attach(&fake, &all_paths(&[&first, &second], IQN, 1), &multipath());
+    let missing = format!("Unable to find target portal {second}: connection refused: no target listens there");
+    check_told(
+        &first,
+        &format!(
+            "INFO os_brick.engine.iscsi attached {first} {IQN} LUN 1 as /dev/dm-0, without {second} {IQN} LUN 1 \
+             ({missing}): lock _ s, login {first} _ s, device _ s, identity _ s, map _ s, ready _ s, total _ s"
+        ),
+    );
 }
 
 fn attach_with_find_multipaths(mode: &'static str) -> FakeHost {

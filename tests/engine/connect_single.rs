@@ -5,7 +5,8 @@ use os_brick_engine::transports::iscsi::Attachment;
 use serde_json::json;
 
 use crate::check::{IQN, all_paths, attach, connect, detach, one_path, single, volume_paths};
-use crate::support::{FakeHost, Trouble, Volume};
+use crate::connect_multipath::check_told;
+use crate::support::{FakeHost, Trouble, Volume, log_book};
 
 pub fn host_with_volume() -> (FakeHost, String) {
     let (fake, [portal]) = host_with_portals();
@@ -54,6 +55,23 @@ fn ic_21_the_session_of_the_portal_is_scanned() {
     attach(&fake, &one_path(&second, IQN, 1), &single());
     let host = fake.host_number(&second, IQN);
     assert_eq!(fake.done("scan"), [format!("write 0 0 1 > /sys/class/scsi_host/host{host}/scan")]);
+}
+
+/// One line at INFO: the phases with their times, and the portal that was passed over.
+#[test]
+fn an_attach_over_one_path_tells_its_phases_and_what_is_missing() {
+    log_book::open();
+    let (fake, [first, second]) = host_with_portals();
+    fake.stop_portal(&first);
+    attach(&fake, &all_paths(&[&first, &second], IQN, 1), &single());
+    let missing = format!("Unable to find target portal {first}: connection refused: no target listens there");
+    check_told(
+        &first,
+        &format!(
+            "INFO os_brick.engine.iscsi attached {first} {IQN} LUN 1 as /dev/sda, without {first} {IQN} LUN 1 \
+             ({missing}): lock _ s, login {second} _ s, device _ s, identity _ s, total _ s"
+        ),
+    );
 }
 
 #[test]
@@ -187,6 +205,32 @@ fn attaching_twice_gives_the_same_disk() {
     fake.forget_journal();
     assert_eq!(attach(&fake, &properties, &single()), first);
     assert_eq!(fake.journal(), ["write 1 > /sys/block/sda/device/rescan"], "its live identity is read, no more");
+}
+
+/// What iscsiadm does not know, or says to be of a transport nobody supports, is not used.
+#[test]
+fn ic_06_an_interface_is_used_if_its_transport_is_known() {
+    for (file, trouble, used) in [
+        (Some("iface.transport_name = bnx2i\n"), None, "bnx2i.00"),
+        (Some("iface.transport_name = carrier-pigeon\n"), None, "default"),
+        (Some("iface.transport_name = bnx2i\n"), Some(2), "default"),
+        (None, None, "default"),
+    ] {
+        let (fake, portal) = host_with_volume();
+        if let Some(text) = file {
+            fake.tree().write("/etc/iscsi/ifaces/bnx2i.00", text);
+        }
+        if let Some(code) = trouble {
+            fake.trouble("-m iface", Trouble::Exit(code, "iscsiadm: Could not connect to iscsid"));
+        }
+        let settings = crate::check::settings(&json!({"interface": "bnx2i.00"}));
+        attach(&fake, &one_path(&portal, IQN, 1), &settings);
+        assert_eq!(
+            fake.done("--op new"),
+            [format!("iscsiadm -m node -T {IQN} -p {portal} --interface {used} --op new")],
+            "{file:?} {trouble:?}"
+        );
+    }
 }
 
 #[test]

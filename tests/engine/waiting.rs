@@ -103,6 +103,25 @@ all_at_once! {
         assert_eq!((attachment.path.as_str(), attachment.scsi_wwn.as_str()), ("/dev/sda", ""));
     }
 
+    /// Without identities nothing says that the target discovered on another portal is the same volume.
+    #[test]
+    fn ic_03_a_disk_without_identity_of_another_target_is_not_taken() {
+        let fake = FakeHost::new();
+        let portals = fake.portals::<2>();
+        for (portal, iqn) in portals.iter().zip([IQN, "iqn.foreign"]) {
+            fake.target(iqn, &[portal]);
+            fake.map_lun(iqn, 1, Volume::without_identity());
+        }
+        // The other one is there first.
+        fake.trouble(&format!("-p {} --login", portals[0]), Trouble::Until(|state| !state.disks.is_empty()));
+        let properties = one_path(&portals[0], IQN, 1);
+        let attachment = connect(&fake, &properties, &multipath()).expect("the named disk is there");
+        assert_eq!(Some(attachment.path), fake.disk(&portals[0], IQN, 1).map(|disk| format!("/dev/{disk}")));
+        assert!(!fake.has_session(&portals[1], "iqn.foreign"), "{}", fake.story());
+        detach(&fake, &properties, &multipath());
+        fake.assert_clean();
+    }
+
     /// MP-08, MP-25: one of the disks, and no `multipath_id`.
     #[test]
     fn ic_25_without_a_map_a_disk_is_returned() {

@@ -37,7 +37,8 @@ pub fn connect(host: &Host, request: &Request, settings: &Settings) -> Result<At
                 attempt += 1;
             }
             Ok(attachment) => {
-                info!(target: ISCSI, "attached {} as {}: {}", request.targets[0], attachment.path, phases.line());
+                let (volume, without) = (&request.targets[0], phases.without());
+                info!(target: ISCSI, "attached {volume} as {}{without}: {}", attachment.path, phases.line());
                 return Ok(attachment);
             }
             Err(error) => {
@@ -112,7 +113,9 @@ fn single(context: &Context, phases: &mut Phases) -> Result<Outcome> {
     for target in order {
         match path::bring_up(context, target, None, &Never) {
             Ok(path) => {
-                phases.end(format!("path {}", path.disk));
+                phases.note(format!("login {}", target.portal), path.times.login);
+                phases.note("device", path.times.device);
+                phases.note("identity", path.times.identity);
                 portals::forget_failed(&target.portal);
                 return take(context, path);
             }
@@ -124,6 +127,7 @@ fn single(context: &Context, phases: &mut Phases) -> Result<Outcome> {
                     portals::remember_failed(&target.portal);
                 }
                 warn!(target: ISCSI, "no path through {target}: {}", error.describe());
+                phases.miss(target, &error.describe());
                 failures.push(format!("{target}: {}", error.describe()));
             }
         }

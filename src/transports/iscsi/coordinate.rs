@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use log::{debug, info, warn};
+use log::{debug, warn};
 
 use crate::devices::map_watch::MapWatch;
 use crate::error::{Error, Result};
@@ -58,7 +58,7 @@ pub fn connect(context: Context, targets: Vec<Target>, operation: Operation, pha
     };
     coordinator.start()?;
     match coordinator.run(phases).and_then(|()| coordinator.outcome().check_expected(&coordinator.crew.context)) {
-        Ok(()) => Ok(coordinator.finish()),
+        Ok(()) => Ok(coordinator.finish(phases)),
         Err(error) => {
             coordinator.wind_up();
             Err(error)
@@ -102,8 +102,12 @@ impl Coordinator {
         let target = &self.targets[index];
         match outcome {
             Ok(path) => {
+                phases.note(format!("login {}", target.portal), path.times.login);
+                // The steps after the login are told of the path that is there first.
                 if !std::mem::replace(&mut self.has_begun, true) {
-                    phases.end("first disk");
+                    phases.note("device", path.times.device);
+                    phases.note("identity", path.times.identity);
+                    phases.go_on();
                 }
                 debug!(target: ISCSI, "{target} is {}", path.disk);
                 portals::forget_failed(&target.portal);
@@ -123,8 +127,15 @@ impl Coordinator {
         let Some(reference) = self.reference() else {
             return Ok(());
         };
-        let (keep, foreign): (Vec<Path>, Vec<Path>) =
-            std::mem::take(&mut self.found).into_iter().partition(|path| path.identity == reference.identity);
+        let request = &self.crew.context.request;
+        // Discovery tries targets of other volumes, too: a disk that shows no identity proves nothing.
+        let may_be_it = |path: &Path| {
+            path.identity.is_some()
+                || request.lists_all_paths
+                || request.named.as_ref().is_some_and(|named| named.iqn == path.target.iqn)
+        };
+        let belongs = |path: &Path| path.identity == reference.identity && may_be_it(path);
+        let (keep, foreign): (Vec<Path>, Vec<Path>) = std::mem::take(&mut self.found).into_iter().partition(belongs);
         self.found = keep;
         if !foreign.is_empty() {
             // The map that was found may be theirs.
@@ -225,7 +236,7 @@ impl Coordinator {
     }
 
     /// Closes the books: who is late joins alone, portals that failed are tried again for a while.
-    fn finish(mut self) -> Outcome {
+    fn finish(mut self, phases: &mut Phases) -> Outcome {
         let outcome = self.outcome();
         let volume = Volume { identity: outcome.identity.clone(), disks: outcome.disks.clone() };
         let late = {
@@ -240,9 +251,11 @@ impl Coordinator {
             let _ = self.crew.volume.set(volume.clone());
             late
         };
-        let on_their_way = self.pending.iter().filter(|pending| **pending).count();
-        if on_their_way > 0 {
-            info!(target: ISCSI, "{on_their_way} more path(s) are on their way");
+        for (target, _) in self.targets.iter().zip(&self.pending).filter(|(_, pending)| **pending) {
+            phases.miss(target, "on its way");
+        }
+        for (target, error) in &self.failures {
+            phases.miss(target, &error.describe());
         }
         for (index, result) in late {
             join::settle(&self.crew.context, &volume, &self.targets[index], result);

@@ -35,6 +35,16 @@ pub struct Path {
     /// Whether the disk was not on the host before this attach.
     pub fresh: bool,
     pub session: InUse,
+    pub times: Times,
+}
+
+/// How long the steps of a path took.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Times {
+    /// Until there was a session: the portal's answer, the record, the login.
+    pub login: Duration,
+    pub device: Duration,
+    pub identity: Duration,
 }
 
 impl Path {
@@ -86,14 +96,16 @@ pub trait Stop: Sync {
 
 /// Brings one path up.  On failure nothing of it stays.
 pub fn bring_up(context: &Context, target: &Target, turn: Option<&Turn>, stop: &dyn Stop) -> Result<Path> {
+    let begun = Instant::now();
     let session = reach(context, target, stop)?;
+    let login = begun.elapsed();
     let (made, of_session) = (session.made, session.session.clone());
     let already = present(context, &of_session, target);
     let outcome = find_disk(context, target, session, turn, stop);
     if outcome.is_err() {
         undo(context, target, &of_session, already, made);
     }
-    outcome
+    outcome.map(|path| Path { times: Times { login, ..path.times }, ..path })
 }
 
 /// Takes back what a path left that did not come up.
@@ -129,14 +141,16 @@ pub fn reach(context: &Context, target: &Target, stop: &dyn Stop) -> Result<InUs
 
 fn find_disk(context: &Context, target: &Target, session: InUse, turn: Option<&Turn>, stop: &dyn Stop) -> Result<Path> {
     let mut fresh = true;
+    let begun = Instant::now();
     if let Some(disk) = present(context, &session.session, target) {
         match accept(context, &disk)? {
             Some(identity) => {
                 fresh = false;
+                let times = Times { identity: begun.elapsed(), ..Times::default() };
                 if let Some(turn) = turn {
                     turn.wait(Duration::ZERO);
                 }
-                return Ok(Path { target: target.clone(), disk, identity, fresh, session });
+                return Ok(Path { target: target.clone(), disk, identity, fresh, session, times });
             }
             None => debug!(target: ISCSI, "{target}: the leftover {disk} is gone"),
         }
@@ -144,9 +158,12 @@ fn find_disk(context: &Context, target: &Target, session: InUse, turn: Option<&T
     if let Some(turn) = turn {
         turn.wait(TURN_PATIENCE);
     }
+    let begun = Instant::now();
     let disk = scan_until_found(context, target, &session.session, stop)?;
+    let (device, found) = (begun.elapsed(), Instant::now());
     let identity = identify::identity(&context.host, &disk);
-    Ok(Path { target: target.clone(), disk, identity, fresh, session })
+    let times = Times { device, identity: found.elapsed(), ..Times::default() };
+    Ok(Path { target: target.clone(), disk, identity, fresh, session, times })
 }
 
 /// On real machines a map forms within a fraction of this; a first path that is no good must not hold up the others.
