@@ -80,6 +80,10 @@ pub enum Error {
     #[error("the operation was cancelled: {reason}")]
     Cancelled { reason: String },
 
+    /// A mistake of the engine's own.
+    #[error("internal error in the engine, please report it: {message}")]
+    Internal { message: String },
+
     /// An exception of the caller's own `execute=`, carried through unchanged in meaning.
     #[error("{message}")]
     Caller { message: String },

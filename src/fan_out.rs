@@ -3,9 +3,13 @@
 //! Pools and threads live only for the work they were made for: privsep forks after import, and a shared pool sized to
 //! the processors would starve behind programs that only wait.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
 use rayon::prelude::*;
+
+use crate::error::{Error, Result};
 
 /// Runs `work` for every item at once and gives the results in the items' order.
 pub fn fan_out<T, R, F>(items: &[T], work: F) -> Vec<R>
@@ -54,6 +58,17 @@ where
         let second = second();
         (first.join().ok(), second)
     })
+}
+
+/// Does work whose outcome somebody waits for: a panic is an error, too.
+pub fn contained<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(Error::Internal { message: said(panic.as_ref()) }))
+}
+
+/// What a panic said.
+pub fn said(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message").to_owned()
 }
 
 /// Starts work that may outlive the call that asked for it (a login to a portal that does not answer).

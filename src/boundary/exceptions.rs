@@ -26,6 +26,7 @@ fn class(error: &Error) -> (&'static str, &'static str) {
         | Error::Io { .. }
         | Error::Timeout { .. }
         | Error::Cancelled { .. }
+        | Error::Internal { .. }
         | Error::Caller { .. } => (OURS, "BrickException"),
         Error::Command(_) => (PROCESSUTILS, "ProcessExecutionError"),
         Error::CommandTimeout { .. } => (OURS, "ExecutionTimeout"),
@@ -62,5 +63,5 @@ fn build(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
 
 /// A panic, or a value the boundary itself could not make sense of.
 pub fn internal(py: Python<'_>, message: &str) -> PyErr {
-    to_python(py, &Error::Caller { message: format!("internal error in the engine, please report it: {message}") })
+    to_python(py, &Error::Internal { message: message.to_owned() })
 }

@@ -1,11 +1,10 @@
 //! Every call in passes here: the GIL is released, panics are contained, errors become exceptions.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use pyo3::prelude::*;
 
 use super::exceptions;
 use crate::error::Result;
+use crate::fan_out;
 use crate::log::HOST;
 
 /// Runs a piece of the engine for Python.
@@ -15,20 +14,7 @@ where
     F: FnOnce() -> Result<T> + Send,
 {
     // A panic that reached oslo.privsep's worker would leave its caller waiting for ever.
-    let outcome = py.detach(|| catch_unwind(AssertUnwindSafe(work)));
-    match outcome {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(exceptions::to_python(py, &error)),
-        Err(panic) => Err(exceptions::internal(py, message(panic.as_ref()))),
-    }
-}
-
-fn message(panic: &(dyn std::any::Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message")
+    py.detach(|| fan_out::contained(work)).map_err(|error| exceptions::to_python(py, &error))
 }
 
 /// Where a panic happened goes to the log, not to the service's stderr.

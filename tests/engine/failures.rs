@@ -85,6 +85,17 @@ fn ic_30_what_goes_wrong_on_one_path_stays_there() {
     assert_eq!(fake.slaves(), ["sda"]);
 }
 
+/// A mistake of ours is told like any other failure; nobody waits for a thread that is gone.
+#[test]
+fn ic_30_a_panic_on_a_path_is_its_failure() {
+    let (fake, portals) = host_with_portals::<2>();
+    // No such trouble of a command exists, which the machine says by a panic.
+    fake.trouble("--login", Trouble::SessionLost);
+    let error = connect(&fake, &all_paths(&portals, IQN, 1), &multipath()).expect_err("no path is there");
+    let Error::DeviceNotFound { reason, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(reason.matches("internal error in the engine").count(), 2, "{reason}");
+}
+
 /// Killed between two steps, at each of them: attached again and detached, the host is clean.
 #[test]
 fn a_killed_attach_is_put_right_by_the_next() {

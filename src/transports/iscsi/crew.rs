@@ -7,6 +7,7 @@ use std::time::Duration;
 use log::debug;
 
 use crate::error::{Error, Result};
+use crate::fan_out;
 use crate::log::ISCSI;
 use crate::transports::locks::Operation;
 
@@ -77,7 +78,8 @@ impl Stop for Crew {
 
 /// Brings one path up and hands it in; after the attach has ended, settles it alone.
 pub fn work(crew: &Arc<Crew>, index: usize, target: &Target) {
-    let outcome = path::bring_up(&crew.context, target, Some(&crew.turn), crew.as_ref());
+    // Whatever happens here is told: the attach waits for it.
+    let outcome = fan_out::contained(|| path::bring_up(&crew.context, target, Some(&crew.turn), crew.as_ref()));
     let outcome = {
         let Ok(mut inbox) = crew.inbox.lock() else {
             return;

@@ -127,7 +127,12 @@ pub fn release(context: &Context, target: &Target) -> Result<()> {
     let mut held = lock::try_acquire(&place, Mode::Exclusive)?;
     if held.is_none() && sessions().is_empty() {
         // A login of a process that has gone on without us is under way; when it has ended its session is ours to end.
-        held = Some(lock::acquire(&place, Mode::Exclusive, Instant::now() + PENDING_LOGIN)?);
+        held = match lock::acquire(&place, Mode::Exclusive, Instant::now() + PENDING_LOGIN) {
+            Ok(held) => Some(held),
+            // Logins of other volumes, one after the other: theirs to end.
+            Err(Error::Timeout { .. }) => None,
+            Err(error) => return Err(error),
+        };
     }
     let Some(_held) = held else {
         debug!(target: ISCSI, "{target}: another attach uses the session, it stays");
