@@ -30,7 +30,13 @@ def all_verbs(properties, settings):
     ({**PROPS, 'target_iqn': {'a': 1}},
      'target_iqn must be a text, a number or a list of these, not dict'),
     ({**PROPS, 'target_luns': [[1]]},
-     'target_luns must be a text, a number or a list of these, not list')])
+     'target_luns must be a text, a number or a list of these, not list'),
+    ({**PROPS, 'target_lun': 2**64}, 'a number in target_lun is out of range'),
+    ({**PROPS, 'target_luns': [1, -2**63 - 1]}, 'a number in target_luns is out of range'),
+    ({**PROPS, 'target_iqn': 'iqn.\ud800'},
+     'a text in target_iqn has characters that cannot be encoded'),
+    ({**PROPS, 'auth_password': 'hunter2\udcff'},
+     'a text in auth_password has characters that cannot be encoded')])
 def test_properties(engine, properties, text):
     for verb in all_verbs(properties, SETTINGS):
         with pytest.raises(exception.InvalidParameterValue) as caught:

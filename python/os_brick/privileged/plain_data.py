@@ -29,12 +29,20 @@ def _invalid(text: str) -> exception.InvalidParameterValue:
     return exception.InvalidParameterValue(err=text)
 
 
+def _is_scalar(key: str, value: Any) -> bool:
+    """Tell whether a value is a text, a number or None; neither may be too much for the channel."""
+    if isinstance(value, int) and not -2**63 <= value < 2**64:
+        raise _invalid(f'a number in {key} is out of range')
+    if isinstance(value, str) and any('\ud800' <= char <= '\udfff' for char in value):
+        raise _invalid(f'a text in {key} has characters that cannot be encoded')
+    return value is None or isinstance(value, (str, int, float))
+
+
 def _plain(key: str, value: Any) -> Any:
     """Return `value` with tuples as lists; lists may hold scalars only."""
-    if value is None or isinstance(value, (str, int, float)):
+    if _is_scalar(key, value):
         return value
-    if isinstance(value, (list, tuple)) and all(
-            item is None or isinstance(item, (str, int, float)) for item in value):
+    if isinstance(value, (list, tuple)) and all(_is_scalar(key, item) for item in value):
         return list(value)
     raise _invalid(f'{key} must be a text, a number or a list of these, '
                    f'not {type(value).__name__}')
