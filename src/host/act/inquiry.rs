@@ -121,8 +121,10 @@ fn answer(page: &[u8]) -> Result<Answer> {
 pub fn refusal(sense: &[u8]) -> std::result::Result<Answer, String> {
     const ILLEGAL_REQUEST: u8 = 0x05;
     const UNIT_NOT_SUPPORTED: u8 = 0x25;
-    let descriptor = matches!(sense[0] & 0x7f, 0x72 | 0x73);
-    let (key, code) = if descriptor { (sense[1] & 0x0f, sense[2]) } else { (sense[2] & 0x0f, sense[12]) };
+    // What was not sent is zero, as in the buffer of the call.
+    let byte = |index: usize| sense.get(index).copied().unwrap_or_default();
+    let descriptor = matches!(byte(0) & 0x7f, 0x72 | 0x73);
+    let (key, code) = if descriptor { (byte(1) & 0x0f, byte(2)) } else { (byte(2) & 0x0f, byte(12)) };
     match (key, code) {
         (ILLEGAL_REQUEST, UNIT_NOT_SUPPORTED) => Ok(Answer::NoUnit),
         _ => Err(format!("sense key {key:#x}, code {code:#x}")),

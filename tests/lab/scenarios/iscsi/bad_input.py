@@ -29,6 +29,7 @@ BAD = {
     'iqn that is an option': dict(SINGULAR, target_iqn='--logoutall=all'),
     'iqn with a newline': dict(SINGULAR, target_iqn='iqn.2010-10.org.openstack:x\nnode.startup = automatic'),
     'portal with a space': dict(SINGULAR, target_portal='127.0.1.1:3260 -u'),
+    'portal with a shell character': dict(SINGULAR, target_portal='127.0.1.1$(reboot):3260'),
     'portal with slashes': dict(SINGULAR, target_portal='127.0.1.1/../x:3260'),
     'port is no number': dict(SINGULAR, target_portal='127.0.1.1:iscsi'),
     'port out of range': dict(SINGULAR, target_portal='127.0.1.1:70000'),
@@ -50,7 +51,7 @@ def run(lab):
                 if lab.ours:
                     lab.check(f'{name} ({kind}): the message names the field', names_field(error.message, change), error)
                 lab.check(f'{name} ({kind}): no iscsiadm was run',
-                          not any('iscsiadm' in line and 'Running' in line for line in error.logs), error.logs[-5:])
+                          not any('iscsiadm -m' in line for line in error.logs), error.logs[-5:])
             lab.equal(f'{name} ({kind}): the host was not touched',
                       leftovers.difference(before, leftovers.snapshot()), {})
 
