@@ -35,6 +35,13 @@ def test_extending_what_is_not_attached_raises(service, refused):
     assert service.call('connector', 'extend_volume', refused).error == 'os_brick.exception.VolumePathsNotFound'
 
 
+@pytest.mark.parametrize('key, value', [('target_lun', 2**70), ('target_iqn', 'iqn.2024-01.org.example:\ud800')])
+def test_ic_34_what_the_channel_cannot_carry_is_refused_by_name(service, refused, key, value):
+    answer = service.call('connector', 'connect_volume', {**refused, key: value})
+    assert answer.error == 'os_brick.exception.InvalidParameterValue'
+    assert key in answer.text
+
+
 def entry_points():
     found = []
     for module in pkgutil.iter_modules(privileged.__path__, 'os_brick.privileged.'):

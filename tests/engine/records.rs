@@ -269,6 +269,19 @@ fn ic_27_the_discovery_record_of_a_killed_attach_goes() {
     fake.assert_clean();
 }
 
+/// Killed after the login, while the record was put right: the next attach uses the session and writes no record.
+#[test]
+fn ic_27_the_unfinished_record_of_a_killed_attach_goes_with_the_volume() {
+    let (fake, portal) = host_with_volume();
+    let properties = with_chap(&one_path(&portal, IQN, 1));
+    attach(&fake, &properties, &single());
+    let unfinished = os_brick_engine::host::act::lock::fnv1a(node_db::place(&portal, IQN).as_bytes());
+    fake.tree().write(&format!("/etc/iscsi/.os-brick-{unfinished:016x}"), SECRET);
+    attach(&fake, &properties, &single());
+    detach(&fake, &properties, &single());
+    fake.assert_clean();
+}
+
 /// IC-15: what the operator keeps in the portal's discovery record is there again afterwards.
 #[test]
 fn ic_04_an_operators_discovery_record_stays_as_it_was() {

@@ -207,6 +207,9 @@ fn ic_34_properties_without_a_portal_or_a_name_are_refused() {
         (json!({"target_portal": "10.0.0.1:3260"}), "target_iqn"),
         (json!({"target_portal": null, "target_iqn": null}), "target_portal"),
         (json!({"target_portal": null, "target_iqn": IQN}), "target_portal"),
+        // Half a list, and the other half single.
+        (json!({"target_portals": ["10.0.0.1:3260"], "target_iqn": IQN}), "target_iqns"),
+        (json!({"target_portal": "10.0.0.1:3260", "target_iqns": [IQN]}), "target_portals"),
     ] {
         let error = Request::read(properties.as_object().expect("an object")).expect_err("it is refused");
         assert!(matches!(&error, Error::InvalidRequest { field: named, .. } if named == field), "{error:?}");

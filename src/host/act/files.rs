@@ -6,7 +6,7 @@ use std::fs;
 use std::io::{ErrorKind, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::host::act::lock::fnv1a;
@@ -20,8 +20,7 @@ pub fn write_secret(root: &Root, path: &Path, content: &str, scratch: &Path) -> 
     let Some(directory) = place.parent() else {
         return Err(Error::Io { verb: "write", path: path.to_path_buf(), reason: "no directory".to_owned() });
     };
-    // The same name every time: what a killed process left is overwritten by the next.  Writers hold a lock.
-    let temporary = root.path(scratch).join(format!(".os-brick-{:016x}", fnv1a(path.as_os_str().as_bytes())));
+    let temporary = root.path(temporary_of(path, scratch));
     let written = fs::OpenOptions::new()
         .write(true)
         .create(true)
@@ -35,6 +34,16 @@ pub fn write_secret(root: &Root, path: &Path, content: &str, scratch: &Path) -> 
         let _ = fs::remove_file(&temporary);
         failed(&error)
     })
+}
+
+/// The same name every time: what a killed process left is overwritten by the next.  Writers hold a lock.
+fn temporary_of(path: &Path, scratch: &Path) -> PathBuf {
+    scratch.join(format!(".os-brick-{:016x}", fnv1a(path.as_os_str().as_bytes())))
+}
+
+/// Removes what a process left that was killed while it wrote the file.
+pub fn remove_unfinished(root: &Root, path: &Path, scratch: &Path) -> Result<()> {
+    remove(root, &temporary_of(path, scratch))
 }
 
 /// Moves a file into a directory that is made when it is missing.

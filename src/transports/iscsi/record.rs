@@ -76,10 +76,13 @@ impl Prepared {
 
 /// Records and discovery records lie below the database's directory: `/etc/iscsi/nodes`, `/etc/iscsi/send_targets`.
 pub fn write(host: &Host, file: &Path, text: &str) -> Result<()> {
+    files::write_secret(&host.root, file, text, scratch_of(file))
+}
+
+fn scratch_of(file: &Path) -> &Path {
     let home =
         file.ancestors().find(|place| place.file_name().is_some_and(|name| name == "nodes" || name == "send_targets"));
-    let scratch = home.and_then(Path::parent).unwrap_or(Path::new("/etc/iscsi"));
-    files::write_secret(&host.root, file, text, scratch)
+    home.and_then(Path::parent).unwrap_or(Path::new("/etc/iscsi"))
 }
 
 /// A record whose attach was killed before it could `settle` says one try still; then iscsid.conf tells the number.
@@ -198,6 +201,7 @@ pub fn remove(host: &Host, target: &Target) -> Result<()> {
     if host.runner.is_direct() {
         for record in records.iter().filter(|record| !record.is_from_discovery()) {
             files::remove(&host.root, &record.place)?;
+            files::remove_unfinished(&host.root, &record.place, scratch_of(&record.place))?;
             if let Some(directory) = record.place.parent() {
                 files::remove_empty(&host.root, directory);
             }

@@ -96,7 +96,12 @@ impl Request {
 
 fn missing(properties: &Map<String, Value>) -> Error {
     let absent = |key: &str| properties.get(key).is_none_or(Value::is_null);
-    let field = if absent("target_portal") && absent("target_portals") { "target_portal" } else { "target_iqn" };
+    let field = match (absent("target_portals"), absent("target_iqns")) {
+        (false, true) => "target_iqns",
+        (true, false) => "target_portals",
+        _ if absent("target_portal") => "target_portal",
+        _ => "target_iqn",
+    };
     Error::invalid(field, Value::Null, "the connection properties of an iSCSI volume need it")
 }
 
