@@ -95,19 +95,15 @@ pub fn published_identity(root: &Root, disks: &[DeviceName], map: Option<&Device
 
 /// Compares the identity found with the one the caller named.  Cinder drivers name it in several forms and some
 /// wrongly, so a difference is refused only when the operator says so.
-pub fn compare_expected(found: Option<&Wwid>, expected: Option<&str>, device: &str, enforce: bool) -> Result<()> {
-    let Some(expected) = expected else {
-        return Ok(());
-    };
-    if found.is_some_and(|wwid| wwid.matches(expected)) {
-        return Ok(());
+pub fn compare_expected(found: Option<&Wwid>, expected: &[String], device: &str, enforce: bool) -> Result<()> {
+    for expected in expected.iter().filter(|expected| !found.is_some_and(|wwid| wwid.matches(expected))) {
+        let found = found.map_or("no identity", Wwid::as_str);
+        let reason = format!("the connection properties name the volume {expected}, the disk says {found}");
+        if enforce {
+            return Err(Error::WrongIdentity { device: device.to_owned(), reason });
+        }
+        warn!(target: DEVICES, "{device}: {reason}; used all the same, set [os_brick] enforce_identity to refuse it");
     }
-    let found = found.map_or("no identity", Wwid::as_str);
-    let reason = format!("the connection properties name the volume {expected}, the disk says {found}");
-    if enforce {
-        return Err(Error::WrongIdentity { device: device.to_owned(), reason });
-    }
-    warn!(target: DEVICES, "{device}: {reason}; used all the same, set [os_brick] enforce_identity to refuse it");
     Ok(())
 }
 

@@ -74,14 +74,16 @@ pub fn addressing_mode(properties: &Map<String, Value>) -> Result<AddressingMode
     }
 }
 
-/// `wwn` or `scsi_wwn`: the identity the storage says the volume has.
-pub fn expected_wwn(properties: &Map<String, Value>) -> Result<Option<String>> {
+/// `wwn` and `scsi_wwn`: the identity the storage says the volume has, maybe in two forms.
+pub fn expected_wwns(properties: &Map<String, Value>) -> Result<Vec<String>> {
+    let mut wwns = Vec::new();
     for key in ["wwn", "scsi_wwn"] {
         match properties.get(key) {
             None | Some(Value::Null) => {}
             Some(Value::String(wwn)) if wwn.is_empty() => {}
-            Some(value) => return text(key, value).map(|wwn| Some(wwn.to_owned())),
+            Some(value) => wwns.push(text(key, value)?.to_owned()),
         }
     }
-    Ok(None)
+    wwns.dedup();
+    Ok(wwns)
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::check::{IQN, IQN2, all_paths, attach, connect, detach, merged, multipath, one_path, settings, single};
 use crate::connect_single::{host_with_portals, host_with_volume};
-use crate::support::{FakeHost, Trouble, Volume};
+use crate::support::{FakeHost, Trouble, Volume, log_book};
 
 /// A volume was attached and not detached; now its LUN maps volume 2.
 fn host_with_leftover() -> (FakeHost, Value) {
@@ -149,9 +149,23 @@ fn the_path_that_is_named_decides_between_identities() {
 
 #[test]
 fn ic_38_an_identity_that_differs_from_the_properties_is_a_warning() {
-    let (fake, portal) = host_with_volume();
-    let properties = merged(&one_path(&portal, IQN, 1), &json!({"wwn": "60014059999999999999999999999999"}));
-    assert_eq!(attach(&fake, &properties, &single()).path, "/dev/sda");
+    log_book::open();
+    let own = Volume::number(1).id();
+    for (other, named) in [
+        ("60014057777777777777777777777771", json!({"wwn": "60014057777777777777777777777771"})),
+        ("60014057777777777777777777777772", json!({"scsi_wwn": "60014057777777777777777777777772"})),
+        // Each of the two is held against the disk.
+        ("60014057777777777777777777777773", json!({"wwn": own, "scsi_wwn": "60014057777777777777777777777773"})),
+    ] {
+        let (fake, portal) = host_with_volume();
+        let properties = merged(&one_path(&portal, IQN, 1), &named);
+        assert_eq!(attach(&fake, &properties, &single()).path, "/dev/sda");
+        let told = format!(
+            "WARN os_brick.engine.devices /dev/sda: the connection properties name the volume {other}, the disk says \
+             {own}; used all the same, set [os_brick] enforce_identity to refuse it"
+        );
+        assert_eq!(log_book::lines_with(other), [told]);
+    }
 }
 
 /// The refused disk is taken away again; the locks of the attach must not be in the way of that.
@@ -159,7 +173,8 @@ fn ic_38_an_identity_that_differs_from_the_properties_is_a_warning() {
 fn ic_38_enforced_an_identity_that_differs_is_refused() {
     for use_multipath in [true, false] {
         let (fake, portals) = host_with_portals::<2>();
-        let properties = merged(&all_paths(&portals, IQN, 1), &json!({"scsi_wwn": "60014059999999999999999999999999"}));
+        let named = json!({"wwn": Volume::number(1).id(), "scsi_wwn": "60014059999999999999999999999999"});
+        let properties = merged(&all_paths(&portals, IQN, 1), &named);
         let settings = settings(&json!({"use_multipath": use_multipath, "enforce_identity": true}));
         let error = connect(&fake, &properties, &settings).expect_err("the identity is another");
         let Error::WrongIdentity { reason, .. } = &error else {

@@ -98,7 +98,7 @@ fn finish(context: &Context, outcome: Outcome, phases: &mut Phases) -> Result<(O
         outcome.map.as_ref().map(|map| &map.wwid).or(outcome.paths.first().and_then(|path| path.identity.as_ref()));
     identify::compare_expected(
         identity,
-        context.request.expected_wwn.as_deref(),
+        &context.request.expected_wwns,
         &attachment.path,
         context.settings.enforce_identity,
     )?;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::error::{Error, Result};
 use crate::identifiers::{AddressingMode, Lun, Wwpn};
 use crate::log::FIBRE_CHANNEL;
-use crate::transports::properties::{addressing_mode, expected_wwn, lun, renamed, shown, text};
+use crate::transports::properties::{addressing_mode, expected_wwns, lun, renamed, shown, text};
 
 /// A port of the array and the LUN it shows the volume at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,8 +32,8 @@ pub struct Request {
     pub initiators: Option<BTreeMap<Wwpn, Vec<Target>>>,
     /// `enable_wildcard_scan`: whether channels and target numbers nobody knows may be scanned.
     pub wildcard_scan: bool,
-    /// `wwn` or `scsi_wwn`: the identity the storage says the volume has.
-    pub expected_wwn: Option<String>,
+    /// `wwn` and `scsi_wwn`: the identity the storage says the volume has, as far as it does.
+    pub expected_wwns: Vec<String>,
     pub enforce_multipath: bool,
     /// `access_mode` is `ro`.
     pub read_only: bool,
@@ -56,7 +56,7 @@ impl Request {
             targets,
             initiators,
             wildcard_scan: flag(properties, "enable_wildcard_scan", true)?,
-            expected_wwn: expected_wwn(properties)?,
+            expected_wwns: expected_wwns(properties)?,
             enforce_multipath: matches!(properties.get("enforce_multipath"), Some(Value::Bool(true))),
             read_only: properties.get("access_mode").and_then(Value::as_str) == Some("ro"),
             asked: shown(properties, &SHOWN),

@@ -41,7 +41,7 @@ impl Outcome {
         let device = self.device().map_or_else(String::new, |device| device.dev_path().display().to_string());
         identify::compare_expected(
             self.published_identity(),
-            context.request.expected_wwn.as_deref(),
+            &context.request.expected_wwns,
             &device,
             context.settings.enforce_identity,
         )

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 use crate::identifiers::{AddressingMode, Iqn, Lun, Portal, Secret};
-use crate::transports::properties::{addressing_mode, expected_wwn, list, lun, optional_text, renamed, shown, text};
+use crate::transports::properties::{addressing_mode, expected_wwns, list, lun, optional_text, renamed, shown, text};
 
 /// One path of a volume.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -39,8 +39,8 @@ pub struct Request {
     pub lists_all_paths: bool,
     pub credentials: Option<Credentials>,
     pub discovery_credentials: Option<Credentials>,
-    /// `wwn` or `scsi_wwn`: the identity the storage says the volume has.
-    pub expected_wwn: Option<String>,
+    /// `wwn` and `scsi_wwn`: the identity the storage says the volume has, as far as it does.
+    pub expected_wwns: Vec<String>,
     pub enforce_multipath: bool,
     /// The properties an attachment record shows.
     pub asked: Map<String, Value>,
@@ -77,7 +77,7 @@ impl Request {
             lists_all_paths,
             credentials: credentials(properties, "")?,
             discovery_credentials: credentials(properties, "discovery_")?,
-            expected_wwn: expected_wwn(properties)?,
+            expected_wwns: expected_wwns(properties)?,
             enforce_multipath: matches!(properties.get("enforce_multipath"), Some(Value::Bool(true))),
             asked: shown(properties, &SHOWN),
         })
