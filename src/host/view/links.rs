@@ -1,6 +1,9 @@
 //! `/dev/disk/by-path` and `/dev/disk/by-id`: the links udev makes.
 
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use regex::{Captures, Regex};
 
 use crate::host::attribute;
 use crate::host::root::Root;
@@ -103,24 +106,14 @@ pub fn encrypted(root: &Root) -> Vec<(PathBuf, PathBuf)> {
     found
 }
 
+/// `=2B` and `=3D`, in the name of an encrypted volume's link.
+static ESCAPED: LazyLock<Regex> = LazyLock::new(|| Regex::new("=(?:(2B)|3D)").expect("a pattern that compiles"));
+
 /// `dev+dm-0` is `/dev/dm-0`; a `+` that was there is `=2B`, an `=` that would read as one of these is `=3D`.
 fn named_device(escaped: &str) -> PathBuf {
-    let path = escaped.replace('+', "/");
-    let mut plain = String::from("/");
-    let mut rest = path.as_str();
-    while let Some(place) = rest.find('=') {
-        let (before, code) = rest.split_at(place);
-        let (character, length) = match code.get(1..3) {
-            Some("2B") => ('+', 3),
-            Some("3D") => ('=', 3),
-            _ => ('=', 1),
-        };
-        plain.push_str(before);
-        plain.push(character);
-        rest = &code[length..];
-    }
-    plain.push_str(rest);
-    PathBuf::from(plain)
+    let path = format!("/{}", escaped.replace('+', "/"));
+    let plain = ESCAPED.replace_all(&path, |found: &Captures<'_>| if found.get(1).is_some() { "+" } else { "=" });
+    PathBuf::from(plain.into_owned())
 }
 
 /// The identity udev gave a disk, from its `scsi-*` link; through its map when the link leads there already.
