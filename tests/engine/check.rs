@@ -8,7 +8,7 @@ use os_brick_engine::transports::iscsi::{self, Attachment, Request};
 use os_brick_engine::transports::settings::Settings;
 use serde_json::{Map, Value, json};
 
-use crate::support::FakeHost;
+use crate::support::{FakeHost, witness};
 
 pub const IQN: &str = "iqn.2010-10.org.openstack:volume-1";
 pub const IQN2: &str = "iqn.2010-10.org.openstack:volume-2";
@@ -122,9 +122,18 @@ pub fn detach(fake: &FakeHost, properties: &Value, settings: &Value) {
     }
 }
 
-/// How long something took, with what came of it.
-pub fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
-    let start = Instant::now();
+/// How long something took.
+#[derive(Debug, Clone, Copy)]
+pub struct Took {
+    /// By the clock on the wall: at least so long.
+    pub wall: Duration,
+    /// Without what a starved machine kept from everybody (`witness`): no longer than that.
+    pub own: Duration,
+}
+
+/// What came of something, and how long it took.
+pub fn timed<T>(work: impl FnOnce() -> T) -> (T, Took) {
+    let (start, witnessed) = (Instant::now(), witness::clock());
     let outcome = work();
-    (outcome, start.elapsed())
+    (outcome, Took { wall: start.elapsed(), own: witness::clock() - witnessed })
 }

@@ -38,7 +38,7 @@ all_at_once! {
         };
         assert!(reason.contains("3 attempt(s)") && reason.contains("LUN 77"), "{reason}");
         assert_eq!(scans(&fake), vec![scan(host, "0 0 77"); 3]);
-        assert!(took >= Duration::from_secs(5) && took < Duration::from_secs(12), "{took:?}");
+        assert!(took.wall >= Duration::from_secs(5) && took.own < Duration::from_secs(12), "{took:?}");
         let lines = log_book::lines_with("Will rescan & retry");
         assert!(lines.iter().any(|line| line.ends_with("Try number: 1.")), "{lines:?}");
         assert!(lines.iter().any(|line| line.ends_with("Try number: 2.")), "{lines:?}");
@@ -54,7 +54,7 @@ all_at_once! {
         let patient = settings(&json!({"use_multipath": true, "portal_grace_period": 60.0}));
         let (attachment, took) = timed(|| attach(&fake, &properties, &patient));
         assert_eq!(attachment.multipath_id, Some(Volume::number(1).id()));
-        assert!(took < Duration::from_secs(30), "the grace period is not for ports that are blocked: {took:?}");
+        assert!(took.own < Duration::from_secs(30), "the grace period is not for ports that are blocked: {took:?}");
         assert_eq!(scans(&fake), [scan(a, "0 0 5")]);
         fake.fc_port_state(b, Y, "Online");
         fake.wait_for("the other path", |state| state.maps.values().any(|map| map.slaves.len() == 2));
@@ -87,7 +87,7 @@ all_at_once! {
             .later(Duration::from_millis(700), move |machine, state| machine.set_port_state(state, host, W, "Online"));
         let (attachment, took) = timed(|| attach(&fake, &volume(&[W], 5), &settings(&json!({"device_scan_attempts": 3}))));
         assert_eq!(attachment.scsi_wwn, Volume::number(1).id());
-        assert!(took < Duration::from_secs(3), "{took:?}");
+        assert!(took.own < Duration::from_secs(3), "{took:?}");
     }
 
     /// Link down: the attach ends in bounded time, says why, and leaves nothing.
@@ -100,7 +100,7 @@ all_at_once! {
         let (outcome, took) = timed(|| connect(&fake, &volume(&[W, X, Y, Z], 5), &multipath()));
         let error = outcome.expect_err("no port is there");
         assert!(error.describe().contains("is not online"), "{}", error.describe());
-        assert!(took < Duration::from_secs(6), "{took:?}");
+        assert!(took.own < Duration::from_secs(6), "{took:?}");
         assert_eq!(fake.done("/scan"), Vec::<String>::new());
         fake.assert_clean();
     }
@@ -114,7 +114,7 @@ all_at_once! {
         let quick = settings(&json!({"use_multipath": true, "portal_grace_period": 0.2}));
         let (attachment, took) = timed(|| connect(&fake, &properties, &quick).expect("one fabric is enough"));
         assert_eq!(attachment.multipath_id, Some(Volume::number(1).id()));
-        assert!(took < Duration::from_secs(60), "the scan hangs for two minutes: {took:?}");
+        assert!(took.own < Duration::from_secs(60), "the scan hangs for two minutes: {took:?}");
         // The detach waits for the scan: afterwards nothing appears.
         fake.machine.later(Duration::from_secs(2), |_, state| state.let_go = true);
         disconnect(&fake, &properties, &multipath(), None, false).expect("nobody uses it");
@@ -131,7 +131,7 @@ all_at_once! {
         let (attachment, took) = timed(|| attach(&fake, &volume(&[W, X], 5), &multipath()));
         let expected = Attachment { path: by_path(host, W), scsi_wwn: Volume::number(1).id(), multipath_id: None };
         assert_eq!(attachment, expected);
-        assert!(took < Duration::from_secs(25), "{took:?}");
+        assert!(took.own < Duration::from_secs(25), "{took:?}");
     }
 
     /// FC-25: without force nothing goes, with it everything does and the errors are told.
@@ -147,7 +147,7 @@ all_at_once! {
         let (outcome, took) = timed(|| disconnect(&fake, &properties, &multipath(), None, true));
         assert!(!outcome.expect("force collects").is_empty());
         assert_eq!(fake.disks(), Vec::<String>::new());
-        assert!(took < Duration::from_secs(40), "{took:?}");
+        assert!(took.own < Duration::from_secs(40), "{took:?}");
     }
 
     /// links udev forgets, paths multipathd watches on.
@@ -173,7 +173,7 @@ all_at_once! {
         let (outcome, took) = timed(|| connect(&fake, &volume(&[W], 9), &settings(&json!({"device_scan_attempts": 1}))));
         outcome.expect_err("the LUN maps nothing");
         assert_eq!(units(&fake), 0);
-        assert!(took < std::time::Duration::from_secs(6), "{took:?}");
+        assert!(took.own < std::time::Duration::from_secs(6), "{took:?}");
         fake.assert_clean();
     }
 }

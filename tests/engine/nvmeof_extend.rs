@@ -23,7 +23,7 @@ fn x_13_a_volume_with_blocks_of_four_kibibytes_grows_at_once() {
         fake.map_namespace(NQN, 1, namespace.sized(3 * GIB));
         let (size, took) = timed(|| extend(&fake, &properties));
         assert_eq!(size, Ok(3 * GIB));
-        assert!(took < Duration::from_secs(8), "{took:?}");
+        assert!(took.own < Duration::from_secs(8), "{took:?}");
         assert_eq!(fake.tree().read(&format!("/sys/block/{disk}/size")), Some((3 * GIB / 512).to_string()));
     }
 }

@@ -90,7 +90,7 @@ all_at_once! {
         fake.unmap_lun(IQN, 1);
         let (outcome, took) = timed(|| connect(&fake, &one_path(&portal, IQN, 1), &single()));
         assert!(matches!(outcome, Err(Error::DeviceNotFound { .. })), "{outcome:?}");
-        assert!(took > Duration::from_secs(12), "{took:?}");
+        assert!(took.wall > Duration::from_secs(12), "{took:?}");
         assert_eq!(fake.done("/scan").len(), 2);
         fake.assert_clean();
     }
@@ -182,7 +182,7 @@ all_at_once! {
         let (errors, took) = timed(|| disconnect_by_force(&fake, &properties, &multipath()));
         let errors = errors.expect("force goes on");
         assert!(errors.iter().any(|error| matches!(error, Error::InUse { .. })), "{errors:?}");
-        assert!(took < Duration::from_secs(60), "{took:?}");
+        assert!(took.own < Duration::from_secs(60), "{took:?}");
         assert!(!fake.done("disablequeueing map").is_empty());
         fake.assert_clean();
     }
@@ -196,7 +196,7 @@ all_at_once! {
         fake.build_on("dm-0", "dm-1", "luks", "CRYPT-LUKS2-abc");
         let (errors, took) = timed(|| disconnect_by_force(&fake, &properties, &multipath()));
         assert!(!errors.expect("force goes on").is_empty());
-        assert!(took < Duration::from_secs(60), "{took:?}");
+        assert!(took.own < Duration::from_secs(60), "{took:?}");
         assert_eq!(fake.disks(), Vec::<String>::new());
         assert!(portals.iter().all(|portal| !fake.has_session(portal, IQN)));
     }
@@ -210,7 +210,7 @@ all_at_once! {
         fake.behave(|manners| manners.multipathd_forgets = false);
         fake.forget_journal();
         let (_, took) = timed(|| detach(&fake, &properties, &multipath()));
-        assert!(took > Duration::from_secs(5), "{took:?}");
+        assert!(took.wall > Duration::from_secs(5), "{took:?}");
         let lines = fake.journal();
         let told = lines.iter().position(|line| line.contains("del path")).expect("it was told");
         assert!(lines.iter().rposition(|line| line.contains("delete")).is_some_and(|deleted| deleted < told));
@@ -253,7 +253,7 @@ all_at_once! {
         fake.trouble("resize map", Trouble::Answer("fail\n"));
         let (outcome, took) = timed(|| extend(&fake, &properties, &multipath()));
         assert!(matches!(outcome, Err(Error::Command(_))), "{outcome:?}");
-        assert!(took < Duration::from_secs(100), "upstream goes on for 120 s: {took:?}");
+        assert!(took.own < Duration::from_secs(100), "upstream goes on for 120 s: {took:?}");
     }
 
     /// A map larger than one of its paths loses what is written beyond the path's end.
@@ -319,7 +319,7 @@ all_at_once! {
         fake.trouble("--op new", Trouble::Exit(6, "iscsiadm: Could not lock discovery DB"));
         let (outcome, took) = timed(|| connect(&fake, &all_paths(&portals, IQN, 1), &multipath()));
         outcome.expect_err("there is no record");
-        assert!(took < Duration::from_secs(35), "4 paths, one after the other, 10 s each: {took:?}");
+        assert!(took.own < Duration::from_secs(35), "4 paths, one after the other, 10 s each: {took:?}");
         fake.assert_clean();
     }
 

@@ -36,9 +36,10 @@ pub fn lines_with(what: &str) -> Vec<String> {
     LINES.lock().expect("nobody panics while writing").iter().filter(|line| line.contains(what)).cloned().collect()
 }
 
+/// Waits for a line, much longer than a busy machine makes a test.
 pub fn wait_for(what: &str) {
     let lines = LINES.lock().expect("nobody panics while writing");
     let missing = |lines: &mut Vec<String>| !lines.iter().any(|line| line.contains(what));
-    let waited = WRITTEN.wait_timeout_while(lines, Duration::from_secs(10), missing);
+    let waited = WRITTEN.wait_timeout_while(lines, Duration::from_secs(60), missing);
     assert!(!waited.expect("nobody panics while writing").1.timed_out(), "nobody logged {what:?}");
 }

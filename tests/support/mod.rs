@@ -19,6 +19,7 @@ pub mod storage;
 pub mod tree;
 pub mod udev;
 pub mod vpd;
+pub mod witness;
 
 pub use fake_host::FakeHost;
 pub use machine::{Multipathd, Trouble};
