@@ -95,6 +95,11 @@ impl Locks {
         Place::named(self.directory.join(VOLUMES), &format!("record {file}"))
     }
 
+    /// For whoever changes something beside all operations; None while a stock os-brick is at work.
+    pub fn beside_others(&self) -> Result<Option<Held>> {
+        lock::try_acquire(&self.upstream(), Mode::Shared)
+    }
+
     /// For an attach or a detach of a volume, known by one or several names.
     pub fn operation(&self, volumes: &[String]) -> Result<Operation> {
         let upstream = wait_for(&self.upstream(), Mode::Shared, "another os-brick on this host")?;
@@ -115,7 +120,7 @@ impl Locks {
         if self.is_claimed(volumes)? {
             return Ok(None);
         }
-        let Some(upstream) = lock::try_acquire(&self.upstream(), Mode::Shared)? else {
+        let Some(upstream) = self.beside_others()? else {
             return Ok(None);
         };
         let mut volume = Vec::new();

@@ -53,7 +53,7 @@ fn another_process() {
     }
 }
 
-fn start(task: &str, lock_file: &Path) -> Child {
+pub fn start(task: &str, lock_file: &Path) -> Child {
     Command::new(std::env::current_exe().expect("this program has a path"))
         .args(["--exact", "locks::another_process"])
         .env(LOCK_FILE, lock_file)
@@ -65,7 +65,7 @@ fn start(task: &str, lock_file: &Path) -> Child {
         .expect("this program can be started again")
 }
 
-fn upstream_lock(fake: &FakeHost) -> PathBuf {
+pub fn upstream_lock(fake: &FakeHost) -> PathBuf {
     fake.tree().place("/locks/os-brick-connect_volume")
 }
 
@@ -76,7 +76,7 @@ fn lk_01_an_attach_waits_for_a_stock_os_brick() {
     let (fake, portal) = host_with_volume();
     let file = upstream_lock(&fake);
     let mut stock = start("hold", &file);
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while !file.with_extension("held").exists() && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(5));
     }

@@ -40,6 +40,7 @@ mod nvmeof_extend;
 mod nvmeof_properties;
 mod nvmeof_raid;
 mod nvmeof_requests;
+mod nvmeof_vacancy;
 mod orphans;
 mod parsers;
 mod programs;

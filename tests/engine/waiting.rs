@@ -34,7 +34,8 @@ pub fn begin() -> &'static Running {
 }
 
 fn all_tests() -> impl Iterator<Item = Named> {
-    all().into_iter().chain(crate::fc_waiting::all()).chain(crate::attachment_records::all())
+    let elsewhere = [crate::fc_waiting::all(), crate::attachment_records::all(), crate::nvmeof_vacancy::all()];
+    all().into_iter().chain(elsewhere.into_iter().flatten())
 }
 
 /// Waits for one of them, and panics as it did.

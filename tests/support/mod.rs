@@ -15,6 +15,7 @@ pub mod md;
 pub mod node_db;
 pub mod nvme;
 pub mod nvme_host;
+pub mod nvme_identify;
 pub mod storage;
 pub mod tree;
 pub mod udev;

@@ -103,6 +103,12 @@ impl FakeHost {
         self.nvme_state(|nvme| nvme.of_portal(portal, nqn)).map(|number| format!("nvme{number}"))
     }
 
+    /// A connection ends by itself, or by somebody else's hand.
+    pub fn end_controller(&self, controller: &str) {
+        let number = controller.trim_start_matches("nvme").parse().expect("a controller has a number");
+        self.machine.remove_controller(&mut self.machine.state(), number);
+    }
+
     /// Something is built on a device: a file system on a partition does not show, LVM and LUKS do.
     pub fn hold_device(&self, below: &str, device: &str) {
         self.build_on(below, device, "cinder-vol", "CRYPT-LUKS2-0001");

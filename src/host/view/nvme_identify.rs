@@ -4,6 +4,8 @@ use crate::identifiers::Uuid;
 
 /// CNS of the identification descriptors of a namespace.
 pub const DESCRIPTORS: u8 = 0x03;
+/// CNS of the numbers of the active namespaces above a number, in order.
+pub const ACTIVE: u8 = 0x02;
 /// CNS of a namespace's sizes and formats.
 pub const NAMESPACE: u8 = 0x00;
 
@@ -25,6 +27,12 @@ pub fn identities(answer: &[u8]) -> Vec<Uuid> {
         rest = &tail[length..];
     }
     found
+}
+
+/// The lowest number on a list of active namespaces; 0 ends the list.
+pub fn lowest(answer: &[u8]) -> Option<u32> {
+    let number = u32::from_le_bytes(answer.get(..4)?.try_into().ok()?);
+    (number != 0).then_some(number)
 }
 
 /// NGUID of a namespace, bytes 104 to 119; controllers before NVMe 1.3 have no descriptors.

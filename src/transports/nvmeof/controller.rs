@@ -18,6 +18,7 @@ use crate::transports::portals;
 
 use super::operation::Context;
 use super::request::Target;
+use super::vacancy;
 
 /// Connections of others to the same portal queue up here; the kernel makes one after the other.
 const QUEUE: Duration = Duration::from_secs(180);
@@ -221,23 +222,24 @@ pub fn rescan(host: &Host, controller: &Controller) -> Result<()> {
     }
 }
 
-/// Disconnects the controller of a portal, unless it leads to a namespace other than `ours` or another attach uses it.
+/// Disconnects the controller of a portal, unless it leads to a namespace other than `ours` or somebody else is at it.
+/// One that stays is disconnected later, if that ends (`vacancy`).
 pub fn release(context: &Context, target: &Target, portal: &FabricPortal, ours: Option<&DeviceName>) -> Result<()> {
-    let root = &context.host.root;
     if present(context, target, portal).is_none() {
         return Ok(());
     }
-    let Some(_held) = lock::try_acquire(&context.connection(target, portal), Mode::Exclusive)? else {
-        debug!(target: NVMEOF, "{portal} of {}: another attach uses the controller, it stays", target.nqn);
-        return Ok(());
-    };
+    let held = lock::try_acquire(&context.connection(target, portal), Mode::Exclusive)?;
     let Some(controller) = present(context, target, portal) else { return Ok(()) };
-    if let Some(other) = controller.paths(root).iter().find(|path| Some(&path.device) != ours) {
-        debug!(target: NVMEOF, "{} leads to {} too, it stays", controller.name(), other.device);
-        return Ok(());
+    if held.is_none() {
+        debug!(target: NVMEOF, "{portal} of {}: another attach or detach is at the controller, it stays", target.nqn);
+    } else if let Some(other) = vacancy::other_namespace(&context.host, &controller, ours) {
+        debug!(target: NVMEOF, "{} leads to {other} too, it stays", controller.name());
+    } else {
+        info!(target: NVMEOF, "disconnecting {} ({portal} of {})", controller.name(), target.nqn);
+        return disconnect(&context.host, &controller);
     }
-    info!(target: NVMEOF, "disconnecting {} ({portal} of {})", controller.name(), target.nqn);
-    disconnect(&context.host, &controller)
+    vacancy::watch(context, target, portal, &controller, ours);
+    Ok(())
 }
 
 /// Disconnects a controller that is nobody's any more, whatever volume it led to.  Gives a reason when it is used: the
@@ -253,7 +255,7 @@ pub fn release_unused(host: &Host, controller: &Controller) -> Result<Option<Str
     disconnect(host, controller).map(|()| None)
 }
 
-fn disconnect(host: &Host, controller: &Controller) -> Result<()> {
+pub fn disconnect(host: &Host, controller: &Controller) -> Result<()> {
     let done = if host.runner.is_direct() {
         bounded::write(host, &controller.delete_path(), "1", HANG_UP)
     } else {

@@ -70,7 +70,13 @@ pub fn settle(crew: &Arc<Crew>, device: &DeviceName, portal: &FabricPortal, outc
 
 /// Takes a path away that nobody waits for any more.
 pub fn take_down(context: &Context, target: &Target, outcome: Result<InUse>) {
-    let Ok(InUse { portal, made: true, .. }) = outcome else { return };
+    let Ok(path) = outcome else { return };
+    let (portal, made) = (path.portal.clone(), path.made);
+    // Its own share of the controller would keep it.
+    drop(path);
+    if !made {
+        return;
+    }
     if let Err(error) = controller::release(context, target, &portal, None) {
         debug!(target: NVMEOF, "{portal}: {}", error.describe());
     }

@@ -12,6 +12,7 @@ mod operation;
 mod paths;
 mod raid;
 mod request;
+mod vacancy;
 
 pub use connect::{Attachment, connect};
 pub use controller::release_unused;
