@@ -5,9 +5,9 @@ use std::time::Duration;
 use os_brick_engine::error::Error;
 
 use crate::nvmeof_check::{
-    NQN, attach, connect, detach, disconnect, host_with_volume, multipath, old, single, volume, volume_paths,
+    NQN, NQN2, attach, connect, detach, disconnect, host_with_volume, multipath, old, single, volume, volume_paths,
 };
-use crate::support::nvme::Namespace;
+use crate::support::nvme::{Namespace, uuid};
 use crate::support::{FakeHost, Trouble};
 
 /// NV-05
@@ -178,4 +178,30 @@ fn a_portal_that_comes_back_joins() {
     fake.wait_for("the second path", |state| state.nvme.controllers.len() == 2);
     detach(&fake, &properties);
     fake.assert_no_nvme();
+}
+
+/// udev's link of a UUID saves a search, and is believed only when it says what the kernel says.
+#[test]
+fn a_link_that_leads_elsewhere_is_not_believed() {
+    let (fake, portals) = host_with_volume::<2>();
+    fake.map_namespace(NQN, 2, Namespace::number(2));
+    let first = volume(NQN, &portals, 1);
+    attach(&fake, &first, &multipath());
+    attach(&fake, &volume(NQN, &portals, 2), &multipath());
+    let link = format!("/dev/disk/by-id/nvme-uuid.{}", uuid(1));
+    assert_eq!(fake.tree().link_name(&link).as_deref(), Some("nvme0n1"));
+    assert_eq!(volume_paths(&fake, &first), ["/dev/nvme0n1"]);
+    // udev is behind the kernel, or has no link at all.
+    fake.tree().link(&link, "/dev/nvme0n2");
+    assert_eq!(volume_paths(&fake, &first), ["/dev/nvme0n1"]);
+    fake.tree().remove(&link);
+    assert_eq!(volume_paths(&fake, &first), ["/dev/nvme0n1"]);
+    // Another array has a volume of the same UUID, a copy.
+    let elsewhere = fake.portal();
+    fake.subsystem(NQN2, &[&elsewhere]);
+    fake.map_namespace(NQN2, 1, Namespace::number(1));
+    fake.connected(&elsewhere, NQN2, "live");
+    fake.tree().link(&link, "/dev/nvme0n1");
+    assert_eq!(volume_paths(&fake, &volume(NQN2, &[&elsewhere], 1)), ["/dev/nvme1n1"]);
+    assert_eq!(volume_paths(&fake, &first), ["/dev/nvme0n1"]);
 }

@@ -107,6 +107,9 @@ const CTL: &str = "/sys/devices/virtual/nvme-fabrics/ctl";
 /// Where the kernel links a controller of a fabric from.
 const CLASSES: [&str; 2] = ["/sys/class/nvme-fabrics/ctl", "/sys/class/nvme"];
 
+const BY_ID: &str = "/dev/disk/by-id";
+const BY_UUID: &str = "/dev/disk/by-id/nvme-uuid";
+
 fn refused(reason: &str) -> Error {
     Error::Io { verb: "connect through", path: "/dev/nvme-fabrics".into(), reason: reason.to_owned() }
 }
@@ -259,6 +262,15 @@ impl Machine {
         self.tree.directory(&format!("{head}/holders"));
         self.tree.directory(&format!("{head}/slaves"));
         self.tree.link(&format!("/sys/block/{device}"), &head);
+        if state.nvme.native {
+            let (subsystem, _) = device.rsplit_once('n').expect("a device has a number");
+            let subsystem = format!("/sys/devices/virtual/nvme-subsystem/nvme-subsys{}", &subsystem[4..]);
+            self.tree.link(&format!("{subsystem}/nvme{number}"), &format!("{CTL}/nvme{number}"));
+            self.tree.link(&format!("{head}/device"), &subsystem);
+        }
+        if let Some(uuid) = &namespace.uuid {
+            self.tree.link(&format!("{BY_UUID}.{uuid}"), &format!("/dev/{device}"));
+        }
         if !self.tree.exists(&format!("/dev/{device}")) {
             self.tree.write(&format!("/dev/{device}"), vec![0; 8192]);
         }
@@ -275,6 +287,7 @@ impl Machine {
             self.tree.remove(&format!("/sys/block/{device}"));
             self.tree.remove(&format!("/sys/devices/virtual/block/{device}"));
             self.tree.remove(&format!("/dev/{device}"));
+            self.tree.remove_links_to(BY_ID, &device);
             state.nvme.heads.remove(&(nqn, nsid));
         }
     }
@@ -289,6 +302,9 @@ impl Machine {
             self.tree.remove(&format!("{class}/nvme{number}"));
         }
         self.tree.remove(&format!("{CTL}/nvme{number}"));
+        for subsystem in self.tree.names("/sys/devices/virtual/nvme-subsystem") {
+            self.tree.remove(&format!("/sys/devices/virtual/nvme-subsystem/{subsystem}/nvme{number}"));
+        }
         self.tree.remove(&format!("/dev/nvme{number}"));
     }
 

@@ -69,6 +69,12 @@ impl Tree {
         Some(target.file_name()?.to_str()?.to_owned())
     }
 
+    /// Removes the links of a directory that lead to a name.
+    pub fn remove_links_to(&self, directory: &str, name: &str) {
+        let links = self.names(directory).into_iter().map(|link| format!("{directory}/{link}"));
+        links.filter(|link| self.link_name(link).as_deref() == Some(name)).for_each(|link| self.remove(&link));
+    }
+
     /// Removes a file, link or directory with all that is in it.
     pub fn remove(&self, path: &str) {
         let place = self.place(path);

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use crate::host::attribute;
 use crate::host::root::Root;
 use crate::host::view::nvme_namespace::Path;
-use crate::identifiers::{FabricPortal, Nqn};
+use crate::identifiers::{DeviceName, FabricPortal, Nqn};
 
 const OF_FABRICS: &str = "/sys/class/nvme-fabrics/ctl";
 const ALL: &str = "/sys/class/nvme";
@@ -136,6 +136,26 @@ impl Controller {
         self.directory().join("rescan_controller")
     }
 
+    /// Whether it is a connection of this host to one of these portals.
+    fn is_of(&self, root: &Root, host_nqn: Option<&Nqn>, portals: &[FabricPortal]) -> bool {
+        let same_host = match (self.host_nqn(root), host_nqn) {
+            (Some(shown), Some(wanted)) => shown == wanted.as_str(),
+            _ => true,
+        };
+        same_host && self.portal(root).is_some_and(|portal| portals.contains(&portal))
+    }
+
+    /// Whether it is a connection of this host to one of these portals of a subsystem.
+    pub fn leads_to(&self, root: &Root, portals: &[FabricPortal], nqn: &Nqn, host_nqn: Option<&Nqn>) -> bool {
+        self.subsystem(root).as_deref() == Some(nqn.as_str()) && self.is_of(root, host_nqn, portals)
+    }
+
+    /// The controller's path to a device the kernel has joined: to `nvme0n1` that is `nvme0c3n1`.
+    pub fn path_to(&self, device: &DeviceName) -> Option<Path> {
+        let (subsystem, namespace) = device.as_str().rsplit_once('n')?;
+        Path::named(&self.directory(), &format!("{subsystem}c{}n{namespace}", self.number))
+    }
+
     /// Every namespace the controller leads to: `nvme0c3n1` below it with native multipath, else `nvme3n1`.
     pub fn paths(&self, root: &Root) -> Vec<Path> {
         attribute::names(&root.path(self.directory()))
@@ -167,11 +187,21 @@ fn of_class(root: &Root, class: &'static str) -> Vec<Controller> {
 /// The controller between this host and one portal of a subsystem.  `host_nqn` tells connections apart that are to the
 /// same portal under different names; where the kernel does not show the name, the portal alone decides.
 pub fn of_portal(root: &Root, portal: &FabricPortal, nqn: &Nqn, host_nqn: Option<&Nqn>) -> Option<Controller> {
-    of_subsystem(root, nqn).into_iter().find(|controller| {
-        let same_host = match (controller.host_nqn(root), host_nqn) {
-            (Some(shown), Some(wanted)) => shown == wanted.as_str(),
-            _ => true,
-        };
-        same_host && controller.portal(root).as_ref() == Some(portal)
-    })
+    of_subsystem(root, nqn)
+        .into_iter()
+        .find(|controller| controller.is_of(root, host_nqn, std::slice::from_ref(portal)))
+}
+
+/// The same for several portals, in their order, each as often as it is named.
+pub fn of_portals(root: &Root, portals: &[FabricPortal], nqn: &Nqn, host_nqn: Option<&Nqn>) -> Vec<Controller> {
+    let all = of_subsystem(root, nqn);
+    let of = |portal| all.iter().find(|controller| controller.is_of(root, host_nqn, std::slice::from_ref(portal)));
+    portals.iter().filter_map(of).cloned().collect()
+}
+
+/// The controllers behind a device the kernel has joined from the paths of its controllers: `/sys/block/NAME/device` is
+/// its subsystem then, which has a link to each.
+pub fn of_joined(root: &Root, device: &DeviceName) -> Vec<Controller> {
+    let names = attribute::names(&root.path(format!("/sys/block/{device}/device")));
+    names.iter().filter_map(|name| Controller::named(name)).collect()
 }

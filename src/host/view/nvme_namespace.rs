@@ -6,6 +6,7 @@ use std::path::{Path as FilePath, PathBuf};
 
 use crate::host::attribute;
 use crate::host::root::Root;
+use crate::host::view::{block, links};
 use crate::identifiers::{DeviceName, Uuid};
 
 /// What a namespace is known by, in the order of trust: a UUID is unique everywhere, an NGUID may be used again by the
@@ -81,6 +82,12 @@ impl Path {
     pub fn is_accessible(&self, root: &Root) -> bool {
         is_served(self.access(root).as_deref())
     }
+}
+
+/// The device udev's link `/dev/disk/by-id/nvme-uuid.UUID` leads to.  udev may be behind the kernel, so that it has to be
+/// seen whether it is the namespace.
+pub fn linked(root: &Root, uuid: &Uuid) -> Option<DeviceName> {
+    block::behind(root, &FilePath::new(links::BY_ID).join(format!("nvme-uuid.{uuid}")))
 }
 
 /// Whether the storage serves a namespace on a path with this `ana_state`.

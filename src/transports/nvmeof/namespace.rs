@@ -5,13 +5,12 @@ use log::{debug, info, warn};
 use crate::error::Result;
 use crate::host::Host;
 use crate::host::view::block;
-use crate::host::view::nvme_controller::Controller;
+use crate::host::view::nvme_controller::{self, Controller};
 use crate::host::view::nvme_identify;
-use crate::host::view::nvme_namespace::{Identity, Path};
+use crate::host::view::nvme_namespace::{self, Identity, Path};
 use crate::identifiers::{DeviceName, Uuid};
 use crate::log::NVMEOF;
 
-use super::controller;
 use super::operation::Context;
 use super::request::Target;
 
@@ -34,10 +33,12 @@ impl Before {
 
 /// Every namespace behind the target's portals, with the controller that leads to it.
 pub fn paths(context: &Context, target: &Target) -> Vec<(Controller, Path)> {
-    let controllers = target.portals.iter().filter_map(|portal| controller::present(context, target, portal));
+    let root = &context.host.root;
+    let controllers = nvme_controller::of_portals(root, &target.portals, &target.nqn, context.host_nqn(target));
     controllers
+        .into_iter()
         .flat_map(|controller| {
-            let paths = controller.paths(&context.host.root);
+            let paths = controller.paths(root);
             paths.into_iter().map(move |path| (controller.clone(), path))
         })
         .collect()
@@ -47,11 +48,27 @@ pub fn paths(context: &Context, target: &Target) -> Vec<(Controller, Path)> {
 /// the device it is remembered by, if that is behind its controllers, or else the only one there is.
 pub fn device(context: &Context, target: &Target, remembered: Option<&DeviceName>) -> Option<DeviceName> {
     let root = &context.host.root;
+    if let Some(device) = by_link(context, target) {
+        return Some(device);
+    }
     let paths = paths(context, target);
     if let Some(identity) = &target.identity {
         return paths.into_iter().find(|(_, path)| path.is(root, identity)).map(|(_, path)| path.device);
     }
     remembered.filter(|device| paths.iter().any(|(_, path)| path.device == **device)).cloned()
+}
+
+/// The device by udev's link of its UUID, when it is what the link says and behind the target's controllers: on a host
+/// with a thousand namespaces nothing else has to be read.
+fn by_link(context: &Context, target: &Target) -> Option<DeviceName> {
+    let root = &context.host.root;
+    let Some(identity @ Identity::Uuid(uuid)) = &target.identity else { return None };
+    let device = nvme_namespace::linked(root, uuid)?;
+    let leads_to = |controller: &Controller| {
+        controller.path_to(&device).is_some_and(|path| path.is(root, identity))
+            && controller.leads_to(root, &target.portals, &target.nqn, context.host_nqn(target))
+    };
+    nvme_controller::of_joined(root, &device).iter().any(leads_to).then_some(device)
 }
 
 /// Looks for the volume on live controllers.  `made` are controllers this attach connected: what they show was read
