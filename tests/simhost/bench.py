@@ -19,25 +19,29 @@ import enter
 
 HERE = pathlib.Path(__file__).resolve().parent
 
-# Name, volumes at once, portals, multipath.
+# Name, volumes at once, portals (of an array's ports: Fibre Channel), multipath, kind.
 SCENARIOS = (
-    ('single path', 1, 1, False),
-    ('4 paths', 1, 4, True),
-    ('8 volumes x 4 paths at once', 8, 4, True),
+    ('single path', 1, 1, False, 'iscsi'),
+    ('4 paths', 1, 4, True, 'iscsi'),
+    ('8 volumes x 4 paths at once', 8, 4, True, 'iscsi'),
+    ('FC single path', 1, 1, False, 'fc'),
+    ('FC 4 paths', 1, 4, True, 'fc'),
+    ('FC 3 volumes x 4 paths at once', 3, 4, True, 'fc'),
 )
 OPERATIONS = ('connect', 'disconnect')
 LATENCIES = {'program': 0.005, 'disk': 0.020, 'map': 0.050}
 
 
-def nominal(multipath):
+def nominal(multipath, kind):
     """The simulated latencies that no order of work can avoid.
 
     Attach: a login, the disk, and for multipath the map.  Detach: a logout,
-    and for multipath the map's flush before it.  What can be done side by
-    side counts once.
+    and for multipath the map's flush before it.  Fibre Channel has neither
+    login nor logout.  What can be done side by side counts once.
     """
-    connect = LATENCIES['program'] + LATENCIES['disk']
-    disconnect = LATENCIES['program']
+    session = LATENCIES['program'] if kind == 'iscsi' else 0
+    connect = session + LATENCIES['disk']
+    disconnect = session
     if multipath:
         connect += LATENCIES['map']
         disconnect += LATENCIES['program']
@@ -45,8 +49,9 @@ def nominal(multipath):
             'both': connect + disconnect}
 
 
-def simulator_options(volumes, portals, multipath):
-    return ['--volumes', str(volumes), '--portals', str(portals),
+def simulator_options(volumes, portals, multipath, kind):
+    return ['--kind', kind,
+            '--volumes', str(volumes), '--portals', str(portals),
             '--find-multipaths', 'no' if multipath else 'yes']
 
 
@@ -54,15 +59,15 @@ class Worker:
     """A python with a library, waiting for rounds on its own host."""
 
     def __init__(self, python, scenario, path=None):
-        __, volumes, portals, multipath = scenario
+        __, volumes, portals, multipath, kind = scenario
         self.order = {'volumes': volumes, 'portals': portals,
-                      'multipath': multipath}
+                      'multipath': multipath, 'kind': kind}
         environment = dict(os.environ, PYTHONWARNINGS='ignore')
         environment.pop('PYTHONPATH', None)
         if path:
             environment['PYTHONPATH'] = path
         self.process = subprocess.Popen(
-            enter.command(simulator_options(volumes, portals, multipath),
+            enter.command(simulator_options(*scenario[1:]),
                           [python, str(HERE / 'worker.py')]),
             env=environment, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -81,10 +86,9 @@ class Worker:
 
 
 def measure_floor(simulator, scenario, rounds):
-    __, volumes, portals, multipath = scenario
-    options = simulator_options(volumes, portals, multipath)
+    options = simulator_options(*scenario[1:])
     line = [str(simulator), 'floor', *options]
-    if not multipath:
+    if not scenario[3]:
         line.append('--single')
     again = f'import subprocess, sys\nfor __ in range({rounds + 1}):\n' \
             '    subprocess.run(sys.argv[1:], check=True)\n'
@@ -150,7 +154,7 @@ def run_scenario(simulator, pythons, scenario, arguments):
             libraries[name]['left'] = done[-1]['left']
         if errors[name]:
             libraries.setdefault(name, {})['errors'] = errors[name]
-    return {'scenario': scenario[0], 'nominal': nominal(scenario[3]),
+    return {'scenario': scenario[0], 'nominal': nominal(*scenario[3:]),
             'floor': measure_floor(simulator, scenario, arguments.rounds),
             'libraries': libraries}
 
@@ -196,6 +200,7 @@ def _row(result, operation):
     latencies = result['nominal'][operation]
     floor = result['floor'][operation]
     columns += [ms(latencies), ms(floor)]
+    # A detach of one Fibre Channel disk has no latency of programs.
     for base in (latencies, floor, ours['in_flight'] if ours else None):
         columns.append(f"{ours['median'] / base:.2f}" if ours and base
                        else '-')

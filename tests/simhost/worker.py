@@ -3,8 +3,9 @@
 
 Runs inside the namespace with the python of the library under test, so only
 that library and the standard library may be imported.  A line on standard
-input is a JSON object with ``volumes``, ``portals`` and ``multipath``; the
-answer on standard output is the round's times and what the host was doing.
+input is a JSON object with ``volumes``, ``portals``, ``multipath`` and
+``kind``; the answer on standard output is the round's times and what the host
+was doing.
 """
 
 import json
@@ -60,7 +61,7 @@ def setup():
     os_brick.privileged.default.set_client_mode(False)
 
 
-def properties(volume, portals, multipath):
+def of_iscsi(volume, portals, multipath):
     """The connection properties a driver would give for the volume."""
     addresses = [f'127.0.1.{at}:3260' for at in range(1, portals + 1)]
     found = {'target_discovered': False, 'target_portal': addresses[0],
@@ -69,6 +70,18 @@ def properties(volume, portals, multipath):
         found.update(target_portals=addresses, target_iqns=[IQN] * portals,
                      target_luns=[volume] * portals)
     return found
+
+
+def of_fibre_channel(volume, portals, multipath):
+    """The same for a LUN of an array's ports."""
+    wwns = [f'500601603ee0{at:04x}' for at in range(portals)]
+    return {'target_discovered': True, 'target_wwn': wwns,
+            'target_lun': volume, 'volume_id': volume}
+
+
+# The connector's protocol, and its properties.
+KINDS = {'iscsi': ('ISCSI', of_iscsi),
+         'fc': ('FIBRE_CHANNEL', of_fibre_channel)}
 
 
 def together(function, items):
@@ -146,10 +159,11 @@ def timed(function, items):
 
 def one_round(order):
     portals, multipath = order['portals'], order['multipath']
+    protocol, properties = KINDS[order['kind']]
     volumes = [properties(at, portals, multipath)
                for at in range(1, order['volumes'] + 1)]
     made = [connector.InitiatorConnector.factory(
-        'ISCSI', None, use_multipath=multipath) for __ in volumes]
+        protocol, None, use_multipath=multipath) for __ in volumes]
     pairs = list(zip(made, volumes))
     answers, connect = timed(lambda p: p[0].connect_volume(p[1]), pairs)
     time.sleep(SETTLE)

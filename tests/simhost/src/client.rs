@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A fake program: hands its arguments to the daemon and prints what comes back.
 //!
-//! Without a daemon (on a generated tree) the commands that only read are answered from the files.
+//! Without a daemon (on a generated tree) the commands that only read are answered from the files, and what is written is
+//! only kept.
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::commands::Reply;
+use crate::commands::{self, Reply};
 use crate::host::{Request, now_ns};
 use crate::iscsiadm;
 
@@ -23,16 +24,22 @@ pub fn run(name: &str, arguments: &[String]) -> ExitCode {
     if name == "tee" && io::stdin().read_to_string(&mut stdin).is_err() {
         return ExitCode::from(1);
     }
-    let reply = ask(&Request { start_ns, stdin, argv: argv.clone() }).unwrap_or_else(|_| alone(&argv));
+    let reply = ask(&Request { start_ns, stdin: stdin.clone(), argv: argv.clone() });
+    let reply = reply.unwrap_or_else(|_| alone(&argv, &stdin));
     let _ = io::stdout().write_all(&reply.stdout);
     let _ = io::stdout().flush();
     let _ = io::stderr().write_all(reply.stderr.as_bytes());
     ExitCode::from(reply.code as u8)
 }
 
-fn alone(argv: &[String]) -> Reply {
+fn alone(argv: &[String], stdin: &str) -> Reply {
     std::thread::sleep(ALONE);
-    let answer = (argv[0] == "iscsiadm").then(|| iscsiadm::run_alone(argv)).flatten();
+    let answer = match argv[0].as_str() {
+        "iscsiadm" => iscsiadm::run_alone(argv),
+        "scsi_id" => commands::identity_in_sysfs(argv),
+        "tee" => Some(commands::tee_alone(argv, stdin)),
+        _ => None,
+    };
     answer.unwrap_or_else(|| Reply::error(1, "the simulated host is not running\n"))
 }
 

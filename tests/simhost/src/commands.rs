@@ -2,6 +2,7 @@
 //! Which program was called, and the small ones: tee, dd, blockdev, lsblk, lsscsi, scsi_id, sg_inq, udevadm, simctl.
 
 use std::fs;
+use std::io::Write;
 
 use crate::host::{Host, Request};
 use crate::model::{Disk, naa_of};
@@ -76,6 +77,19 @@ fn tee(host: &mut Host, argv: &[String], stdin: &str) -> Reply {
     reply
 }
 
+/// On a generated tree nothing moves: what is written to a control file is added to it.
+pub fn tee_alone(argv: &[String], stdin: &str) -> Reply {
+    let mut reply = Reply::out(stdin);
+    for path in argv[1..].iter().filter(|word| !word.starts_with('-')) {
+        let opened = fs::OpenOptions::new().append(true).open(path);
+        if let Err(error) = opened.and_then(|mut file| writeln!(file, "{stdin}")) {
+            reply.code = 1;
+            reply.stderr.push_str(&format!("tee: {path}: {error}\n"));
+        }
+    }
+    reply
+}
+
 fn dd(argv: &[String]) -> Reply {
     let input = argv.iter().find_map(|word| word.strip_prefix("if=")).unwrap_or("/dev/null");
     match fs::metadata(input) {
@@ -139,6 +153,16 @@ fn identity(host: &Host, argv: &[String], print: impl Fn(&Disk) -> Vec<u8>) -> R
     }
 }
 
+/// What `scsi_id` prints of a disk, or of a map by its first path, from the files of a generated tree.
+pub fn identity_in_sysfs(argv: &[String]) -> Option<Reply> {
+    let node = node_of(argv.last()?);
+    let below = format!("/sys/block/{node}/slaves");
+    let path = fs::read_dir(below).into_iter().flatten().flatten().next();
+    let disk = path.map_or(node, |path| path.file_name().to_string_lossy().into_owned());
+    let wwid = fs::read_to_string(format!("/sys/block/{disk}/device/wwid")).ok()?;
+    Some(Reply::out(&format!("3{}\n", wwid.trim().strip_prefix("naa.")?)))
+}
+
 /// Questions and orders to the simulator itself; they cost no simulated time.
 fn simctl(host: &mut Host, argv: &[String]) -> Reply {
     let words: Vec<&str> = argv[1..].iter().map(String::as_str).collect();
@@ -159,7 +183,7 @@ fn simctl(host: &mut Host, argv: &[String]) -> Reply {
             host.disks.len(),
             host.maps.len(),
             crate::records::all().len(),
-            crate::host::known_wwids().len()
+            crate::wwids::known_wwids().len()
         )),
         ["grow", iqn, lun, size] => match (lun.parse::<u64>(), size.parse::<u64>()) {
             (Ok(lun), Ok(size)) => {

@@ -17,10 +17,11 @@ use nix::sys::fanotify::{
     EventFFlags, Fanotify, FanotifyEvent, FanotifyResponse, InitFlags, MarkFlags, MaskFlags, Response,
 };
 
-/// What a control file is for: a session's `scan`, or a disk's `delete` or `rescan`.
+/// What a control file is for: the `scan` of a session or of a Fibre Channel host, or a disk's `delete` or `rescan`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Control {
     Scan(u32),
+    ScanPorts(u32),
     Delete(String),
     Rescan(String),
 }

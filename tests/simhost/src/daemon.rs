@@ -49,8 +49,9 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    pub fn start(host: Host) -> io::Result<Daemon> {
+    pub fn start(mut host: Host) -> io::Result<Daemon> {
         kernel::base(&host.tree)?;
+        host.add_ports()?;
         let address = SocketAddr::from_abstract_name(MULTIPATHD)?;
         let portals = host.config.portals.iter().map(|portal| TcpListener::bind((portal.as_str(), PORT)));
         let portals = portals.collect::<io::Result<Vec<_>>>()?;
@@ -161,9 +162,9 @@ impl Daemon {
                 break;
             }
             match entry.remove() {
-                Event::Disk { start_ns, sid, lun } => {
-                    self.host.add_disk(sid, lun)?;
-                    self.host.note(start_ns, format!("kernel: LUN {lun} of session {sid}"));
+                Event::Disk { start_ns, key, lun } => {
+                    self.host.add_disk(key, lun)?;
+                    self.host.note(start_ns, format!("kernel: LUN {lun} of session or port {key}"));
                 }
                 Event::Map { start_ns, wwid } => {
                     self.host.make_map(&wwid)?;

@@ -10,14 +10,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::model::PORT;
-use crate::records;
+use crate::model::{PORT, Port};
+use crate::{fabric, records};
 
 const TICK: Duration = Duration::from_millis(1);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub struct Work {
     pub iqn: String,
+    /// The portals are ports of an array: nothing is logged in to.
+    pub fibre_channel: bool,
     pub portals: Vec<String>,
     pub volumes: u64,
     pub multipath: bool,
@@ -35,23 +37,46 @@ pub fn measure(work: &Work) -> io::Result<(f64, f64)> {
     Ok((connected.as_secs_f64(), start.elapsed().as_secs_f64()))
 }
 
-fn connect(work: &Work) -> io::Result<()> {
+/// A session's directory, or a remote port's, with the address of the target below it.
+struct Way {
+    directory: PathBuf,
+    host: String,
+    target: u32,
+}
+
+fn log_in(work: &Work) -> io::Result<()> {
     for portal in &work.portals {
         let mut record = records::new(&work.iqn, portal, PORT, "default", None);
         record.set("node.session.scan", "manual");
         record.write()?;
     }
-    in_parallel(work.portals.iter().map(|portal| node_command(work, portal, "--login")))?;
-    let sessions: Vec<PathBuf> =
-        work.portals.iter().map(|portal| session_of(work, portal)).collect::<io::Result<_>>()?;
+    in_parallel(work.portals.iter().map(|portal| node_command(work, portal, "--login")))
+}
+
+fn ways(work: &Work) -> io::Result<Vec<Way>> {
+    if work.fibre_channel {
+        let of_port = |port: Port| {
+            let directory = PathBuf::from(format!("/sys/{}", port.directory()));
+            Way { directory, host: port.host.to_string(), target: port.id }
+        };
+        return Ok(fabric::ports(work.portals.len() as u32).into_iter().map(of_port).collect());
+    }
+    let of_session = |directory: PathBuf| Way { host: host_of(&directory), directory, target: 0 };
+    work.portals.iter().map(|portal| session_of(work, portal).map(of_session)).collect()
+}
+
+fn connect(work: &Work) -> io::Result<()> {
+    if !work.fibre_channel {
+        log_in(work)?;
+    }
+    let ways = ways(work)?;
     for volume in 1..=work.volumes {
-        for session in &sessions {
-            let host = host_of(session);
-            fs::write(format!("/sys/class/scsi_host/host{host}/scan"), format!("0 0 {volume}"))?;
+        for Way { host, target, .. } in &ways {
+            fs::write(format!("/sys/class/scsi_host/host{host}/scan"), format!("0 {target} {volume}"))?;
         }
     }
     for volume in 1..=work.volumes {
-        until(|| match disks_of(&sessions, volume) {
+        until(|| match disks_of(&ways, volume) {
             disks if disks.is_empty() => None,
             disks if work.multipath => disks.iter().find_map(|disk| map_of(disk)),
             mut disks => disks.pop(),
@@ -61,9 +86,8 @@ fn connect(work: &Work) -> io::Result<()> {
 }
 
 fn disconnect(work: &Work) -> io::Result<()> {
-    let sessions: Vec<PathBuf> =
-        work.portals.iter().map(|portal| session_of(work, portal)).collect::<io::Result<_>>()?;
-    let disks: Vec<PathBuf> = (1..=work.volumes).flat_map(|volume| disks_of(&sessions, volume)).collect();
+    let ways = ways(work)?;
+    let disks: Vec<PathBuf> = (1..=work.volumes).flat_map(|volume| disks_of(&ways, volume)).collect();
     if work.multipath {
         let mut maps: Vec<PathBuf> = disks.iter().filter_map(|disk| map_of(disk)).collect();
         maps.sort();
@@ -79,6 +103,9 @@ fn disconnect(work: &Work) -> io::Result<()> {
         fs::write(disk.join("device/delete"), "1")?;
     }
     until(|| disks.iter().all(|disk| !disk.exists()).then_some(()))?;
+    if work.fibre_channel {
+        return Ok(());
+    }
     in_parallel(work.portals.iter().map(|portal| node_command(work, portal, "--logout")))?;
     for portal in &work.portals {
         records::new(&work.iqn, portal, PORT, "default", None).remove()?;
@@ -145,10 +172,9 @@ fn host_of(session: &Path) -> String {
     session.parent().map(|host| name(host).replace("host", "")).unwrap_or_default()
 }
 
-fn disks_of(sessions: &[PathBuf], volume: u64) -> Vec<PathBuf> {
-    let blocks = sessions.iter().map(|session| {
-        let host = host_of(session);
-        session.join(format!("target{host}:0:0/{host}:0:0:{volume}/block"))
+fn disks_of(ways: &[Way], volume: u64) -> Vec<PathBuf> {
+    let blocks = ways.iter().map(|Way { directory, host, target }| {
+        directory.join(format!("target{host}:0:{target}/{host}:0:{target}:{volume}/block"))
     });
     blocks.flat_map(entries).collect()
 }

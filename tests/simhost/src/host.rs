@@ -11,13 +11,12 @@ use std::path::Path;
 use nix::time::{ClockId, clock_gettime};
 
 use crate::controls::{Control, Controls};
-use crate::device_mapper;
-use crate::kernel;
-use crate::model::{Config, Disk, Map, Scan, Session, naa_of, parse_scans};
+use crate::model::{Behind, Config, Disk, Map, Port, Scan, Session, naa_of, parse_scans, parse_target_scans};
 use crate::tree::Tree;
+use crate::wwids::{add_wwid, known_wwids};
+use crate::{device_mapper, fabric, kernel};
 
 pub const INITIATOR: &str = "iqn.1993-08.org.debian:01:simulated";
-const WWIDS: &str = "/etc/multipath/wwids";
 
 pub fn now_ns() -> u64 {
     clock_gettime(ClockId::CLOCK_MONOTONIC)
@@ -35,7 +34,7 @@ pub struct Request {
 /// What is going to happen.
 #[derive(Debug)]
 pub enum Event {
-    Disk { start_ns: u64, sid: u32, lun: u64 },
+    Disk { start_ns: u64, key: u32, lun: u64 },
     Map { start_ns: u64, wwid: String },
     Join { start_ns: u64, disk: String },
     Program { connection: u64, request: Request },
@@ -52,6 +51,8 @@ pub struct Host {
     pub config: Config,
     pub tree: Tree,
     pub sessions: BTreeMap<u32, Session>,
+    /// The ports of an array on Fibre Channel.
+    ports: Vec<Port>,
     pub disks: BTreeMap<String, Disk>,
     pub maps: BTreeMap<u32, Map>,
     pub events: BTreeMap<(u64, u64), Event>,
@@ -60,7 +61,7 @@ pub struct Host {
     /// Sizes other than the configured one, by NAA identifier.
     pub grown: BTreeMap<String, u64>,
     appeared: BTreeMap<String, u64>,
-    /// Disks a scan asked for, by session and LUN.
+    /// Disks a scan asked for, by what they are behind and LUN.
     coming: BTreeMap<(u32, u64), Disk>,
     /// Those of them whose directory is not made yet.
     unprepared: VecDeque<(u32, u64)>,
@@ -74,6 +75,7 @@ impl Host {
             config,
             tree,
             sessions: BTreeMap::new(),
+            ports: Vec::new(),
             disks: BTreeMap::new(),
             maps: BTreeMap::new(),
             events: BTreeMap::new(),
@@ -86,6 +88,18 @@ impl Host {
             sequence: 0,
             last_sid: 0,
         }
+    }
+
+    /// The ports of Fibre Channel, which are there from the beginning.
+    pub fn add_ports(&mut self) -> io::Result<()> {
+        if self.config.fibre_channel {
+            let (ports, scans) = fabric::add_ports(&self.tree, self.config.portals.len() as u32, true)?;
+            self.ports = ports;
+            for (host, scan) in scans {
+                self.controls.add(scan, Control::ScanPorts(host))?;
+            }
+        }
+        Ok(())
     }
 
     pub fn schedule(&mut self, at_ns: u64, event: Event) {
@@ -119,7 +133,7 @@ impl Host {
     }
 
     pub fn logout(&mut self, sid: u32) {
-        let disks: Vec<String> = self.disks.values().filter(|disk| disk.session.sid == sid).map(Disk::name).collect();
+        let disks: Vec<String> = self.disks.values().filter(|disk| disk.behind.key() == sid).map(Disk::name).collect();
         for disk in disks {
             self.remove_disk(&disk);
         }
@@ -129,32 +143,45 @@ impl Host {
         }
     }
 
-    pub fn scan(&mut self, sid: u32, scan: &Scan) {
+    fn behind(&self, key: u32) -> Option<Behind> {
+        let session = self.sessions.get(&key).cloned().map(Behind::Session);
+        session.or_else(|| self.ports.iter().cloned().map(Behind::Port).find(|behind| behind.key() == key))
+    }
+
+    pub fn scan(&mut self, key: u32, scan: &Scan) {
         let luns = match scan {
             Scan::All => 0..=self.config.last_lun,
             Scan::Lun(lun) => *lun..=(*lun).min(self.config.last_lun),
         };
-        let Some(session) = self.sessions.get(&sid).cloned() else { return };
+        let Some(behind) = self.behind(key) else { return };
         for lun in luns {
-            let known = self.disks.values().any(|disk| disk.session.sid == sid && disk.lun == lun);
-            if !known && !self.coming.contains_key(&(sid, lun)) {
+            let known = self.disks.values().any(|disk| disk.behind.key() == key && disk.lun == lun);
+            if !known && !self.coming.contains_key(&(key, lun)) {
                 let start_ns = now_ns();
-                self.schedule(start_ns + self.config.disk_ns, Event::Disk { start_ns, sid, lun });
-                self.expect_disk(session.clone(), lun);
+                self.schedule(start_ns + self.config.disk_ns, Event::Disk { start_ns, key, lun });
+                self.expect_disk(behind.clone(), lun);
             }
         }
     }
 
-    fn expect_disk(&mut self, session: Session, lun: u64) {
+    fn scan_ports(&mut self, host: u32, content: &str) {
+        for (target, scan) in parse_target_scans(content) {
+            let of = |port: &&Port| port.host == host && target.is_none_or(|target| target == port.id);
+            let keys: Vec<u32> = self.ports.iter().filter(of).map(|port| Behind::Port(port.clone()).key()).collect();
+            keys.into_iter().for_each(|key| self.scan(key, &scan));
+        }
+    }
+
+    fn expect_disk(&mut self, behind: Behind, lun: u64) {
         let taken = |index| self.disks.values().chain(self.coming.values()).any(|disk| disk.index == index);
         let index = (0..).find(|index| !taken(*index)).unwrap_or(0);
-        let naa = naa_of(&session.iqn, lun);
+        let naa = naa_of(behind.storage(), lun);
         let size = self.grown.get(&naa).copied().unwrap_or(self.config.size);
         self.sequence += 1;
-        let sid = session.sid;
-        let disk = Disk { index, session, lun, naa, size, diskseq: self.sequence };
-        self.coming.insert((sid, lun), disk);
-        self.unprepared.push_back((sid, lun));
+        let key = (behind.key(), lun);
+        let disk = Disk { index, behind, lun, naa, size, diskseq: self.sequence };
+        self.coming.insert(key, disk);
+        self.unprepared.push_back(key);
     }
 
     pub fn has_unprepared(&self) -> bool {
@@ -170,12 +197,12 @@ impl Host {
     }
 
     /// The disk a scan asked for appears, if its session is still there.
-    pub fn add_disk(&mut self, sid: u32, lun: u64) -> io::Result<()> {
-        while self.unprepared.contains(&(sid, lun)) {
+    pub fn add_disk(&mut self, key: u32, lun: u64) -> io::Result<()> {
+        while self.unprepared.contains(&(key, lun)) {
             self.prepare_one()?;
         }
-        let Some(disk) = self.coming.remove(&(sid, lun)) else { return Ok(()) };
-        if !self.sessions.contains_key(&sid) {
+        let Some(disk) = self.coming.remove(&(key, lun)) else { return Ok(()) };
+        if self.behind(key).is_none() {
             self.tree.unstage(&disk.directory());
             return Ok(());
         }
@@ -218,8 +245,11 @@ impl Host {
         self.maps.values().find(|map| map.wwid == wwid)
     }
 
-    /// By name, dm-N, WWID or path below /dev.
+    /// By name, dm-N, WWID or path below /dev, one of udev's links included.
     pub fn find_map(&self, name: &str) -> Option<&Map> {
+        let linked = name.starts_with("/dev/disk/").then(|| fs::canonicalize(name).ok()).flatten();
+        let linked = linked.map(|node| node.display().to_string());
+        let name = linked.as_deref().unwrap_or(name);
         let name = name.trim_start_matches("/dev/").trim_start_matches("mapper/");
         self.maps.values().find(|map| map.wwid == name || map.node() == name)
     }
@@ -285,7 +315,7 @@ impl Host {
             map.paths.retain(|path| path != name);
             device_mapper::remove_path(&self.tree, map, &disk);
         }
-        let last = !self.disks.values().any(|other| other.session.sid == disk.session.sid);
+        let last = !self.disks.values().any(|other| other.behind.key() == disk.behind.key());
         kernel::remove_disk(&self.tree, &disk, last);
         if self.paths_of(&wwid).is_empty() && self.map_of(&wwid).is_some() {
             let _ = self.flush_map(&wwid);
@@ -345,6 +375,7 @@ impl Host {
                     self.scan(*sid, &scan);
                 }
             }
+            Control::ScanPorts(host) => self.scan_ports(*host, content),
             Control::Delete(name) if content.contains('1') => self.remove_disk(name),
             Control::Rescan(name) if content.contains('1') => self.rescan_disk(name)?,
             Control::Delete(_) | Control::Rescan(_) => {}
@@ -353,30 +384,6 @@ impl Host {
     }
 }
 
-fn append(path: &Path, content: &str) -> io::Result<()> {
+pub fn append(path: &Path, content: &str) -> io::Result<()> {
     io::Write::write_all(&mut OpenOptions::new().append(true).open(path)?, content.as_bytes())
-}
-
-pub fn known_wwids() -> Vec<String> {
-    let text = fs::read_to_string(WWIDS).unwrap_or_default();
-    text.lines().filter_map(|line| line.strip_prefix('/')?.strip_suffix('/')).map(str::to_owned).collect()
-}
-
-pub fn add_wwid(wwid: &str) -> io::Result<()> {
-    if known_wwids().iter().any(|known| known == wwid) {
-        return Ok(());
-    }
-    append(Path::new(WWIDS), &format!("/{wwid}/\n"))
-}
-
-/// Whether the WWID was there.
-pub fn remove_wwid(wwid: &str) -> io::Result<bool> {
-    let text = fs::read_to_string(WWIDS)?;
-    let line = format!("/{wwid}/");
-    let kept: String = text.lines().filter(|other| *other != line).map(|other| format!("{other}\n")).collect();
-    let found = kept.len() != text.len();
-    if found {
-        fs::write(WWIDS, kept)?;
-    }
-    Ok(found)
 }

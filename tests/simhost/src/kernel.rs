@@ -7,7 +7,8 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 
-use crate::model::{Disk, Session};
+use crate::fabric;
+use crate::model::{Behind, Disk, Session};
 use crate::tree::Tree;
 
 /// The directories that exist before the first session.
@@ -65,7 +66,13 @@ fn class_directory(
 }
 
 /// A class device with its link in `class/`.
-fn class_device(tree: &Tree, parent: &str, class: &str, name: &str, attributes: &[(&str, &str)]) -> io::Result<String> {
+pub fn class_device(
+    tree: &Tree,
+    parent: &str,
+    class: &str,
+    name: &str,
+    attributes: &[(&str, &str)],
+) -> io::Result<String> {
     let directory = class_directory(tree, parent, class, name, attributes)?;
     tree.link(&format!("class/{class}/{name}"), &directory)?;
     Ok(directory)
@@ -208,12 +215,14 @@ pub fn prepare_disk(tree: &Tree, disk: &Disk, fifos: bool) -> io::Result<()> {
 /// The disk appears, with its device node and its by-path link; gives the paths of `delete` and `rescan`.
 pub fn add_disk(tree: &Tree, disk: &Disk) -> io::Result<(PathBuf, PathBuf)> {
     let directory = disk.directory();
-    let target_name = format!("target{}:0:0", disk.session.host);
-    let target = format!("{}/{target_name}", disk.session.directory());
+    let (target_name, target) = (disk.target(), disk.target_directory());
     if !tree.sys(&target).exists() {
         tree.directory(&target, &[("uevent", "DEVTYPE=scsi_target")])?;
         tree.link(&format!("{target}/subsystem"), "bus/scsi")?;
         tree.link(&format!("bus/scsi/devices/{target_name}"), &target)?;
+        if let Behind::Port(port) = &disk.behind {
+            fabric::add_target(tree, port, &target_name, &target)?;
+        }
     }
     tree.reveal(&directory)?;
     for (link, below) in disk_links(disk) {
@@ -335,9 +344,9 @@ pub fn remove_disk(tree: &Tree, disk: &Disk, last_of_target: bool) {
     }
     tree.remove_all(&disk.directory());
     if last_of_target {
-        let target = format!("target{}:0:0", disk.session.host);
-        tree.unlink(&format!("bus/scsi/devices/{target}"));
-        tree.remove_all(&format!("{}/{target}", disk.session.directory()));
+        tree.unlink(&format!("bus/scsi/devices/{}", disk.target()));
+        tree.unlink(&format!("class/fc_transport/{}", disk.target()));
+        tree.remove_all(&disk.target_directory());
     }
 }
 

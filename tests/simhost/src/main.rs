@@ -9,15 +9,18 @@ mod commands;
 mod controls;
 mod daemon;
 mod device_mapper;
+mod fabric;
 mod floor;
 mod host;
 mod iscsiadm;
 mod kernel;
 mod model;
 mod multipath;
+mod nvme;
 mod records;
 mod scale;
 mod tree;
+mod wwids;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -28,8 +31,9 @@ use tree::Tree;
 pub const WWIDS_HEAD: &str = "# Multipath wwids, Version : 1.0\n# NOTE: This file is automatically maintained by multipath and multipathd.\n# You should not need to edit this file in normal circumstances.\n#\n# Valid WWIDs:\n";
 
 const USAGE: &str = "simhost daemon | tree --root DIR | floor | programs
-  --portals N (4)     portals 127.0.1.1 to 127.0.1.N
-  --targets N (1)     targets iqn.2010-10.org.example:target-1 ...
+  --kind iscsi|fc|nvme (iscsi)   nvme only as a tree
+  --portals N (4)     portals 127.0.1.1 to 127.0.1.N; ports of the array (fc), portals of each subsystem (nvme)
+  --targets N (1)     targets iqn.2010-10.org.example:target-1 ...; subsystems (nvme)
   --volumes N (8)     LUNs of the daemon's targets; volumes of the tree or the floor
   --program-ms N (5)  --disk-ms N (20)  --map-ms N (50)  --join-ms N (10)
   --find-multipaths no|yes (no)   --single   the floor without multipath\n";
@@ -56,6 +60,7 @@ fn config(arguments: &[String]) -> Config {
         disk_ns: ms("--disk-ms", 20),
         map_ns: ms("--map-ms", 50),
         join_ns: ms("--join-ms", 10),
+        fibre_channel: value(arguments, "--kind").as_deref() == Some("fc"),
         greedy: value(arguments, "--find-multipaths").is_none_or(|mode| mode == "no"),
         size: 1 << 30,
     }
@@ -78,12 +83,19 @@ fn simulator(arguments: &[String]) -> io::Result<ExitCode> {
                 targets: config.targets,
                 size: config.size,
             };
-            scale::generate(root.as_ref(), &shape)?;
+            let kind = match value(arguments, "--kind").as_deref() {
+                None | Some("iscsi") => scale::Kind::Iscsi,
+                Some("fc") => scale::Kind::FibreChannel,
+                Some("nvme") => scale::Kind::Nvme,
+                Some(other) => return Err(io::Error::other(format!("--kind {other} is not known"))),
+            };
+            scale::generate(root.as_ref(), kind, &shape)?;
         }
         "floor" => {
             let single = arguments.iter().any(|word| word == "--single");
             let work = floor::Work {
                 iqn: config.targets[0].clone(),
+                fibre_channel: config.fibre_channel,
                 portals: config.portals,
                 volumes: config.last_lun,
                 multipath: !single,

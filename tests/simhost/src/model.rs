@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The plain facts of the pretend host: sessions, disks, maps, and how they are named.
+//! The plain facts of the pretend host: sessions, ports, disks, maps, and how they are named.
 //!
 //! No input or output here.
 
@@ -15,6 +15,8 @@ pub struct Config {
     pub disk_ns: u64,
     pub map_ns: u64,
     pub join_ns: u64,
+    /// Fibre Channel: the portals are ports of an array, whose LUNs are there without a login.
+    pub fibre_channel: bool,
     /// multipathd's `find_multipaths no`: a map for every disk, even with one path.
     pub greedy: bool,
     pub size: u64,
@@ -48,10 +50,86 @@ impl Session {
     }
 }
 
+/// A port of an array as a Fibre Channel port of this host knows it.
+#[derive(Clone, Debug)]
+pub struct Port {
+    pub host: u32,
+    /// The number of the SCSI target.
+    pub id: u32,
+    /// 16 hexadecimal digits.
+    pub wwpn: String,
+}
+
+impl Port {
+    pub fn name(&self) -> String {
+        format!("rport-{}:0-{}", self.host, self.id)
+    }
+
+    pub fn directory(&self) -> String {
+        format!("{}/{}", adapter_directory(self.host), self.name())
+    }
+}
+
+/// The PCI address of a Fibre Channel port of this host.
+pub fn adapter(host: u32) -> String {
+    format!("0000:05:00.{host}")
+}
+
+/// The SCSI host of a Fibre Channel port, below `/sys`.
+pub fn adapter_directory(host: u32) -> String {
+    format!("devices/pci0000:00/0000:00:03.0/{}/host{host}", adapter(host))
+}
+
+/// All ports are of one array.
+pub const ARRAY: &str = "array";
+
+/// No host logs in as often.
+const FIRST_PORT: u32 = 1_000_000;
+
+/// What a disk is reached through.
+#[derive(Clone, Debug)]
+pub enum Behind {
+    Session(Session),
+    Port(Port),
+}
+
+impl Behind {
+    /// The number of the session, or one no session has.
+    pub fn key(&self) -> u32 {
+        match self {
+            Behind::Session(session) => session.sid,
+            Behind::Port(port) => FIRST_PORT + port.host * 100 + port.id,
+        }
+    }
+
+    /// What tells the LUNs of one array from those of another.
+    pub fn storage(&self) -> &str {
+        match self {
+            Behind::Session(session) => &session.iqn,
+            Behind::Port(_) => ARRAY,
+        }
+    }
+
+    /// What multipathd shows as the target's name, and as the host's address.
+    pub fn node_name(&self) -> String {
+        match self {
+            Behind::Session(session) => session.iqn.clone(),
+            Behind::Port(port) => format!("0x{}", port.wwpn),
+        }
+    }
+
+    pub fn address(&self) -> String {
+        match self {
+            Behind::Session(session) => session.address.clone(),
+            Behind::Port(_) => "[undef]".to_owned(),
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct Disk {
     pub index: u32,
-    pub session: Session,
+    pub behind: Behind,
     pub lun: u64,
     /// The NAA identifier: 32 hexadecimal digits.
     pub naa: String,
@@ -64,8 +142,28 @@ impl Disk {
         disk_name(self.index)
     }
 
+    /// `HOST:CHANNEL:TARGET`
+    fn address(&self) -> String {
+        match &self.behind {
+            Behind::Session(session) => format!("{}:0:0", session.host),
+            Behind::Port(port) => format!("{}:0:{}", port.host, port.id),
+        }
+    }
+
     pub fn hctl(&self) -> String {
-        format!("{}:0:0:{}", self.session.host, self.lun)
+        format!("{}:{}", self.address(), self.lun)
+    }
+
+    pub fn target(&self) -> String {
+        format!("target{}", self.address())
+    }
+
+    pub fn target_directory(&self) -> String {
+        let above = match &self.behind {
+            Behind::Session(session) => session.directory(),
+            Behind::Port(port) => port.directory(),
+        };
+        format!("{above}/{}", self.target())
     }
 
     /// The identity as udev and multipathd write it.
@@ -75,7 +173,7 @@ impl Disk {
 
     /// The `scsi_device` directory below `/sys`.
     pub fn directory(&self) -> String {
-        format!("{}/target{}:0:0/{}", self.session.directory(), self.session.host, self.hctl())
+        format!("{}/{}", self.target_directory(), self.hctl())
     }
 
     pub fn block_directory(&self) -> String {
@@ -100,7 +198,12 @@ impl Disk {
         } else {
             format!("0x{:04x}{:04x}00000000", self.lun & 0xffff, (self.lun >> 16) & 0xffff)
         };
-        format!("ip-{}:{}-iscsi-{}-lun-{}", self.session.address, self.session.port, self.session.iqn, lun)
+        match &self.behind {
+            Behind::Session(session) => {
+                format!("ip-{}:{}-iscsi-{}-lun-{}", session.address, session.port, session.iqn, lun)
+            }
+            Behind::Port(port) => format!("pci-{}-fc-0x{}-lun-{}", adapter(port.host), port.wwpn, lun),
+        }
     }
 }
 
@@ -151,8 +254,13 @@ pub enum Scan {
 /// Splits what came out of a `scan` FIFO into the single requests.
 ///
 /// Two writes without a newline may arrive stuck together ("0 0 1" and "0 0 2" as "0 0 10 0 2").  The channel of an
-/// iSCSI session is always one character, so the last character of a word in a joint belongs to the next request.
+/// iSCSI session or of a Fibre Channel port is always one character, so the last character of a word in a joint belongs to the next request.
 pub fn parse_scans(data: &str) -> Vec<Scan> {
+    parse_target_scans(data).into_iter().map(|(_, scan)| scan).collect()
+}
+
+/// The same with the number of the target that is asked for, if one is.
+pub fn parse_target_scans(data: &str) -> Vec<(Option<u32>, Scan)> {
     let mut scans = Vec::new();
     for line in data.lines() {
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -160,10 +268,8 @@ pub fn parse_scans(data: &str) -> Vec<Scan> {
         while at < words.len() {
             let last = at + 1 >= words.len();
             let word = if last { words[at] } else { &words[at][..words[at].len() - 1] };
-            match word.parse() {
-                Ok(lun) => scans.push(Scan::Lun(lun)),
-                Err(_) => scans.push(Scan::All),
-            }
+            let scan = word.parse().map_or(Scan::All, Scan::Lun);
+            scans.push((words[at - 1].parse().ok(), scan));
             at += 2;
         }
     }
@@ -189,6 +295,8 @@ mod tests {
         assert_eq!(parse_scans("0 0 10 0 2"), [Scan::Lun(1), Scan::Lun(2)]);
         assert_eq!(parse_scans("0 0 1\n0 0 2\n"), [Scan::Lun(1), Scan::Lun(2)]);
         assert_eq!(parse_scans("- - -- - 7"), [Scan::All, Scan::Lun(7)]);
+        let of_targets = parse_target_scans("0 1 10 12 3- - 4");
+        assert_eq!(of_targets, [(Some(1), Scan::Lun(1)), (Some(12), Scan::Lun(3)), (None, Scan::Lun(4))]);
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //! `multipathd`'s command language (the same on its socket and its command line) and `multipath`.
 
 use crate::commands::Reply;
-use crate::host::{Host, add_wwid, remove_wwid};
+use crate::host::Host;
 use crate::model::{Disk, Map};
+use crate::wwids::{add_wwid, remove_wwid};
 
 /// Words of a command; quotes keep spaces together.
 pub fn words(command: &str) -> Vec<String> {
@@ -136,9 +137,9 @@ fn path_field(host: &Host, disk: &Disk, code: char) -> String {
         's' => "LIO-ORG,disk".to_owned(),
         'S' => human(disk.size),
         'z' => disk.naa[7..].to_owned(),
-        'n' => disk.session.iqn.clone(),
+        'n' => disk.behind.node_name(),
         'c' => "tur".to_owned(),
-        'a' => disk.session.address.clone(),
+        'a' => disk.behind.address(),
         '0' => "ok".to_owned(),
         _ => "[undef]".to_owned(),
     }
