@@ -2,10 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Look-ups on a host with very many volumes: upstream and ours, paired.
 
-For each size a simulated host gets a tree of that many volumes with four
-paths each.  Both libraries look at the same tree, in turn, and their answers
-are compared.  A fake iscsiadm answers in 5 ms, as on the simulated host of
-the attaches.
+For each protocol and size a simulated host gets a tree of that many volumes.
+Both libraries look at the same tree, in turn, and their answers are compared.
+Fake programs answer in 5 ms, as on the simulated host of the attaches.
 """
 
 import argparse
@@ -22,17 +21,11 @@ sys.path.insert(0, str(HERE.parent.parent / 'tests' / 'simhost'))
 
 import enter  # noqa: E402
 
-# Method of scale_worker.Operations, and what it calls.
-OPERATIONS = {
-    'paths': 'get_volume_paths',
-    'paths_multipath': 'get_volume_paths, use_multipath',
-    'map': 'LinuxSCSI.find_sysfs_multipath_dm',
-    'identity': 'LinuxSCSI.get_sysfs_wwn',
-    'map_by_identity': 'LinuxSCSI.find_multipath_device_path',
-    'device': 'LinuxSCSI.get_hctl + device_name_by_hctl',
-    'devices': "a volume's disks (_get_connection_devices)",
-    'all_volumes': 'get_all_available_volumes',
-}
+import scale_fc  # noqa: E402
+import scale_iscsi  # noqa: E402
+import scale_nvme  # noqa: E402
+
+KINDS = {'iscsi': scale_iscsi, 'fc': scale_fc, 'nvme': scale_nvme}
 
 
 def sample(volumes):
@@ -41,14 +34,14 @@ def sample(volumes):
 
 
 class Worker:
-    def __init__(self, python, path, volumes, targets):
+    def __init__(self, python, path, kind, volumes):
         environment = dict(os.environ, PYTHONWARNINGS='ignore')
         environment.pop('PYTHONPATH', None)
         if path:
             environment['PYTHONPATH'] = path
         self.process = subprocess.Popen(
-            [python, str(HERE / 'scale_worker.py'), str(targets),
-             json.dumps(sample(volumes))],
+            [python, str(HERE / 'scale_worker.py'), KINDS[kind].__name__,
+             str(volumes), json.dumps(sample(volumes))],
             env=environment, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
@@ -96,25 +89,23 @@ def within(arguments):
     """In the namespace: both libraries on this tree; JSON on the output."""
     pythons = {'upstream': (arguments.upstream, None),
                'ours': (arguments.ours, arguments.ours_path)}
-    volumes = arguments.within
+    kind, volumes = arguments.within[0], int(arguments.within[1])
     workers = {
-        name: Worker(python, path, volumes, min(arguments.targets, volumes))
+        name: Worker(python, path, kind, volumes)
         for name, (python, path) in pythons.items() if python}
     results = {operation: pair(workers, operation, arguments.calls)
-               for operation in OPERATIONS}
+               for operation in KINDS[kind].OPERATIONS}
     for worker in workers.values():
         worker.close()
     print(json.dumps(results))
     return 0
 
 
-def run_size(volumes, arguments):
-    targets = min(arguments.targets, volumes)
+def run_size(kind, volumes, arguments):
     options = ['--tree', '--volumes', str(volumes),
-               '--targets', str(targets)]
+               *KINDS[kind].tree(volumes)]
     again = [sys.executable, str(HERE / 'scale.py'),
-             '--within', str(volumes), '--calls', str(arguments.calls),
-             '--targets', str(targets)]
+             '--within', kind, str(volumes), '--calls', str(arguments.calls)]
     for option in ('upstream', 'ours', 'ours_path'):
         value = getattr(arguments, option)
         if value:
@@ -139,16 +130,23 @@ def growth(results, sizes, operation, name):
 def markdown(results, sizes, calls):
     lines = ['## Look-ups on a host with very many volumes', '',
              f'Milliseconds, medians of up to {calls} calls. *Growth*: the '
-             f'exponent from {sizes[0]} to {sizes[-1]} volumes x 4 paths '
-             '(1 is linear).', '']
+             f'exponent from {sizes[0]} to {sizes[-1]} volumes '
+             '(1 is linear).']
+    for kind, found in results.items():
+        lines += ['', f'### {KINDS[kind].TITLE}', '']
+        lines += _table(found, sizes, KINDS[kind].OPERATIONS)
+    return '\n'.join(lines) + '\n'
+
+
+def _table(results, sizes, operations):
     head = ['look-up']
     for size in sizes:
         head += [f'upstream, {size}', f'ours, {size}', 'faster']
     head += ['growth upstream', 'growth ours', 'same answer']
-    lines += ['| ' + ' | '.join(head) + ' |', '|---' * len(head) + '|']
-    for operation, title in OPERATIONS.items():
+    lines = ['| ' + ' | '.join(head) + ' |', '|---' * len(head) + '|']
+    for operation, title in operations.items():
         lines.append(_row(results, sizes, operation, title))
-    return '\n'.join(lines) + '\n'
+    return lines
 
 
 def _row(results, sizes, operation, title):
@@ -179,12 +177,12 @@ def parse():
                         help='PYTHONPATH for ours, instead of a wheel')
     parser.add_argument('--sizes', type=int, nargs='+',
                         default=[10, 100, 1000])
-    parser.add_argument('--targets', type=int, default=2,
-                        help='targets the volumes are spread over')
+    parser.add_argument('--only', choices=KINDS, nargs='+',
+                        default=list(KINDS), help='protocols')
     parser.add_argument('--calls', type=int, default=20)
     parser.add_argument('--json', metavar='FILE', type=pathlib.Path)
     parser.add_argument('--markdown', metavar='FILE', type=pathlib.Path)
-    parser.add_argument('--within', type=int, help=argparse.SUPPRESS)
+    parser.add_argument('--within', nargs=2, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -195,18 +193,19 @@ def main():
     if arguments.within:
         return within(arguments)
     enter.build()
-    results = {str(size): run_size(size, arguments)
-               for size in arguments.sizes}
+    results = {kind: {str(size): run_size(kind, size, arguments)
+                      for size in arguments.sizes}
+               for kind in arguments.only}
     table = markdown(results, arguments.sizes, arguments.calls)
     print(table, end='')
     if arguments.json:
         arguments.json.write_text(json.dumps(
-            {'sizes': arguments.sizes, 'targets': arguments.targets,
-             'results': results}, indent=2) + '\n')
+            {'sizes': arguments.sizes, 'results': results}, indent=2) + '\n')
     if arguments.markdown:
         arguments.markdown.write_text(table)
     failed = any('error' in library
-                 for size in results.values()
+                 for kind in results.values()
+                 for size in kind.values()
                  for operation in size.values()
                  for library in operation.values()
                  if isinstance(library, dict))

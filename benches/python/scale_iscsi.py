@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Look-ups of iSCSI volumes: what both libraries do, and the tree it is done on.
+
+os_brick is imported when it is used: the program that prints the tables has none.
+"""
+
+import importlib
+import os
+
+LOCK_PATH = '/run/lock/os-brick'
+IQN = 'iqn.2010-10.org.example:target-%d'
+PORTALS = 4
+TARGETS = 2
+
+TITLE = 'iSCSI: 4 paths each'
+# Method of Operations, and what it calls.
+OPERATIONS = {
+    'paths': 'get_volume_paths',
+    'paths_multipath': 'get_volume_paths, use_multipath',
+    'map': 'LinuxSCSI.find_sysfs_multipath_dm',
+    'identity': 'LinuxSCSI.get_sysfs_wwn',
+    'map_by_identity': 'LinuxSCSI.find_multipath_device_path',
+    'device': 'LinuxSCSI.get_hctl + device_name_by_hctl',
+    'devices': "a volume's disks (_get_connection_devices)",
+    'all_volumes': 'get_all_available_volumes',
+}
+
+
+def targets(volumes):
+    return min(TARGETS, volumes)
+
+
+def tree(volumes):
+    """Options of the simulator for a tree of so many volumes."""
+    return ['--kind', 'iscsi', '--targets', str(targets(volumes)),
+            '--portals', str(PORTALS)]
+
+
+def disks_of(links):
+    """The names the generator gave the disks behind by-path links."""
+    return [os.path.basename(os.readlink(f'/dev/disk/by-path/{name}'))
+            for name in links]
+
+
+def by_path(props):
+    return ['ip-%s-iscsi-%s-lun-%s' % (
+        portal, props['target_iqn'],
+        props['target_lun'] if props['target_lun'] < 256 else
+        '0x%04x000000000000' % props['target_lun'])
+        for portal in props['target_portals']]
+
+
+def own_disks(answer):
+    """The volume's disks: upstream gives them by portal, with neighbours.
+
+    Ours come with their map.
+    """
+    if isinstance(answer, dict):
+        answer = set().union(*(own for own, __ in answer.values()))
+    return sorted(name for name in answer if not name.startswith('dm-'))
+
+
+# How answers are made comparable, where their order means nothing; not timed.
+SHAPES = {'paths': sorted, 'paths_multipath': sorted,
+          'all_volumes': sorted, 'devices': own_disks}
+
+
+class Operations:
+    """What is timed; each gives a call without arguments for one volume."""
+
+    def __init__(self, volumes):
+        from os_brick.initiator import connector
+        from os_brick.initiator import linuxscsi
+        factory = connector.InitiatorConnector.factory
+        self.targets = targets(volumes)
+        self.single = factory('ISCSI', None, use_multipath=False)
+        self.multi = factory('ISCSI', None, use_multipath=True)
+        self.scsi = linuxscsi.LinuxSCSI(None)
+
+    def properties(self, volume):
+        """Connection properties of volume number ``volume``, from 0."""
+        iqn = IQN % (volume % self.targets + 1)
+        lun = volume // self.targets + 1
+        portals = [f'127.0.1.{at}:3260' for at in range(1, PORTALS + 1)]
+        return {'target_discovered': False, 'target_portal': portals[0],
+                'target_iqn': iqn, 'target_lun': lun,
+                'target_portals': portals,
+                'target_iqns': [iqn] * PORTALS,
+                'target_luns': [lun] * PORTALS}
+
+    def paths(self, props):
+        """get_volume_paths"""
+        return lambda: self.single.get_volume_paths(props)
+
+    def paths_multipath(self, props):
+        """get_volume_paths, use_multipath"""
+        return lambda: self.multi.get_volume_paths(props)
+
+    def map(self, props):
+        """LinuxSCSI.find_sysfs_multipath_dm"""
+        names = disks_of(by_path(props))
+        return lambda: self.scsi.find_sysfs_multipath_dm(names)
+
+    def identity(self, props):
+        """LinuxSCSI.get_sysfs_wwn"""
+        names = disks_of(by_path(props))
+        return lambda: self.scsi.get_sysfs_wwn(names)
+
+    def map_by_identity(self, props):
+        """LinuxSCSI.find_multipath_device_path"""
+        wwn = self.scsi.get_sysfs_wwn(disks_of(by_path(props)))
+        return lambda: self.scsi.find_multipath_device_path(wwn)
+
+    def device(self, props):
+        """LinuxSCSI.get_hctl and device_name_by_hctl"""
+        # The generator numbers the sessions target by target.
+        target = int(props['target_iqn'].rsplit('-', 1)[1])
+        session = str((target - 1) * PORTALS + 1)
+
+        def call():
+            hctl = self.scsi.get_hctl(session, props['target_lun'])
+            return self.scsi.device_name_by_hctl(session, hctl)
+        return call
+
+    def devices(self, props):
+        """The disks of the volume, as a detach looks for them"""
+        find = getattr(self.multi, '_get_connection_devices', None)
+        if find:
+            return lambda: find(props)
+        engine = importlib.import_module('os_brick._engine').iscsi
+        settings = {'use_multipath': True, 'lock_path': LOCK_PATH}
+        return lambda: engine.volume_devices(props, settings)
+
+    def all_volumes(self, props):
+        """get_all_available_volumes"""
+        return lambda: self.multi.get_all_available_volumes(props)
