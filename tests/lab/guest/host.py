@@ -176,7 +176,7 @@ def loop_devices():
 
 
 def nvme_controllers(nqn=None):
-    """{'nvmeN': {'portal', 'state', 'namespaces'}} of the fabrics' controllers, of one subsystem or of all."""
+    """{'nvmeN': {'portal', 'transport', 'state', 'namespaces'}} of the fabrics' controllers, of one subsystem or of all."""
     found = {}
     base = SYS / 'class/nvme-fabrics/ctl'
     for name in entries(base):
@@ -184,7 +184,8 @@ def nvme_controllers(nqn=None):
         if not name.startswith('nvme') or (nqn and shown != nqn):
             continue
         parts = dict(part.partition('=')[::2] for part in (read(base / name / 'address') or '').split(','))
-        found[name] = {'portal': parts.get('traddr'), 'state': read(base / name / 'state'),
+        found[name] = {'portal': parts.get('traddr'), 'transport': read(base / name / 'transport'),
+                       'state': read(base / name / 'state'),
                        'namespaces': [entry for entry in entries(base / name) if entry.startswith('nvme')]}
     return found
 

@@ -1,4 +1,4 @@
-"""NVMe-oF subsystems in the same guest over TCP, made by writing the kernel target's configfs tree.
+"""NVMe-oF subsystems in the same guest over TCP or RDMA, made by writing the kernel target's configfs tree.
 
 What must not live here: anything an initiator does, except clearing it away by force between scenarios.
 """
@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 import uuid
 
-from guest import command, disks, host, network
+from guest import command, disks, host, network, rdma
 from guest.disks import write
 
 NVMET = Path('/sys/kernel/config/nvmet')
@@ -26,30 +26,33 @@ class Storage:
         self.ports = {}
         self.firewall = network.Firewall()
 
-    def create(self, portals=1, namespaces=1, block=4096, size='64M', nqn=None):
+    def create(self, portals=1, namespaces=1, block=4096, size='64M', nqn=None, transport='tcp'):
         """A subsystem behind so many portals, with its first namespaces."""
         nqn = nqn or f'nqn.2014-08.org.openstack:{self.prefix}-{next(self.numbers)}'
-        subsystem = Subsystem(self, nqn, ADDRESSES[:portals] if isinstance(portals, int) else portals)
+        if transport == 'rdma':
+            rdma.bring_up()
+        known = rdma.ADDRESSES if transport == 'rdma' else ADDRESSES
+        subsystem = Subsystem(self, nqn, known[:portals] if isinstance(portals, int) else portals, transport)
         for _ in range(namespaces):
             subsystem.add(size, block)
         subsystem.export()
         return subsystem
 
-    def port(self, address):
+    def port(self, address, transport='tcp'):
         """The directory of a listening address; subsystems share it."""
-        if address not in self.ports:
+        if (address, transport) not in self.ports:
             directory = NVMET / 'ports' / str(len(self.ports) + 1)
             directory.mkdir()
-            for name, value in (('addr_trtype', 'tcp'), ('addr_traddr', address), ('addr_trsvcid', str(PORT)),
+            for name, value in (('addr_trtype', transport), ('addr_traddr', address), ('addr_trsvcid', str(PORT)),
                                 ('addr_adrfam', 'ipv6' if ':' in address else 'ipv4')):
                 write(directory / name, value)
-            self.ports[address] = directory
-        return self.ports[address]
+            self.ports[address, transport] = directory
+        return self.ports[address, transport]
 
 
 class Subsystem:
-    def __init__(self, owner, nqn, addresses):
-        self.owner, self.nqn, self.addresses = owner, nqn, list(addresses)
+    def __init__(self, owner, nqn, addresses, transport='tcp'):
+        self.owner, self.nqn, self.addresses, self.transport = owner, nqn, list(addresses), transport
         self.directory = NVMET / 'subsystems' / nqn
         self.directory.mkdir()
         write(self.directory / 'attr_allow_any_host', '1')
@@ -64,15 +67,23 @@ class Subsystem:
 
     def export(self):
         for address in self.addresses:
-            os.symlink(self.directory, self.owner.port(address) / 'subsystems' / self.nqn)
+            self.listen(address)
+
+    def listen(self, address, transport=None):
+        """One more portal, or one that was given up before."""
+        os.symlink(self.directory, self.owner.port(address, transport or self.transport) / 'subsystems' / self.nqn)
+
+    def hang_up(self, address, transport=None):
+        """The storage closes a portal and what is connected to it; the host's controller tries to come back."""
+        (self.owner.port(address, transport or self.transport) / 'subsystems' / self.nqn).unlink()
 
     def properties(self, nsid=1, addresses=None, **more):
         """Connection properties in the new format."""
-        portals = [[address, PORT, 'tcp'] for address in addresses or self.addresses]
-        return {'target_nqn': self.nqn, 'vol_uuid': self.namespaces[nsid].uuid, 'portals': portals, **more}
+        portals = [[address, PORT, self.transport] for address in addresses or self.addresses]
+        return {'target_nqn': self.nqn, 'vol_uuid': self.namespaces[nsid].uuid, 'portals': portals} | more
 
     def old_properties(self, nsid=1):
-        return {'nqn': self.nqn, 'target_portal': self.addresses[0], 'target_port': PORT, 'transport_type': 'tcp',
+        return {'nqn': self.nqn, 'target_portal': self.addresses[0], 'target_port': PORT, 'transport_type': self.transport,
                 'ns_id': nsid}
 
     def black_hole(self, address):
