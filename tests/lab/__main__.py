@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 import sys
 
-from lab import flavours, image, report, runner, selection
+from lab import flavours, image, medians, report, runner, selection
 from lab.boot import Machine
 
 
@@ -221,6 +221,7 @@ def _in_turn(machine, cases, output):
 
 def finish(results, output):
     report.save_all(results, output)
+    medians.save(results, output)
     report.say(report.summary(results))
     return 1 if any(result.status == report.FAILED for result in results) else 0
 

@@ -71,6 +71,14 @@ def _remove_rbd():
         Path(path).unlink(missing_ok=True)
 
 
+def forget_maps():
+    """What upstream leaves behind over SCSI: maps, and in the wwids file the volumes it ever attached."""
+    if host.dm_devices():
+        _remove_maps()
+    for wwid in host.wwids():
+        command.run('multipath', '-w', wwid, check=False)
+
+
 def _remove_maps():
     """Top-most first: a LUKS mapping or partition holds its multipath map."""
     multipath_conf.flush_all()

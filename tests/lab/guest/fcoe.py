@@ -53,7 +53,8 @@ class Fabric:
             write(LIBFCOE / 'create_vn2vn', self.host_card)
         poll.until(self.is_connected, 60, f'port {self.wwpn} is online')
 
-    def _remote_port(self):
+    def remote_port(self):
+        """The directory of the array's port as the host sees it, or None."""
         for port in Path('/sys/class/fc_remote_ports').glob('rport-*'):
             host = port.name.removeprefix('rport-').partition(':')[0]
             try:
@@ -64,15 +65,19 @@ class Fabric:
                 continue
         return None
 
+    def host_number(self):
+        """N of the hostN in this fabric; only while the port is seen."""
+        return self.remote_port().name.removeprefix('rport-').partition(':')[0]
+
     def port_state(self):
-        port = self._remote_port()
+        port = self.remote_port()
         try:
             return (port / 'port_state').read_text().strip() if port else None
         except OSError:
             return None
 
     def is_connected(self):
-        port = self._remote_port()
+        port = self.remote_port()
         try:
             return bool(port) and self.port_state() == 'Online' and (port / 'scsi_target_id').read_text().strip() != '-1'
         except OSError:

@@ -7,17 +7,17 @@ BENCH = True
 SECONDS = 600
 TIMEOUT = 3600
 
-import threading
 import time
 from pathlib import Path
 
-from guest import floor
+from guest import clean, command, floor, turns
 
-ROUNDS = 4
+ROUNDS = 6
 
 
 def run(lab):
     {'single': single, 'multipath': multipath, 'three': three}[lab.variant](lab)
+    clean.forget_maps()
 
 
 def single(lab):
@@ -37,27 +37,17 @@ def settled(lab):
     lab.poll.became_true(lambda: not lab.host.scsi_devices() and not lab.host.dm_devices(), 30)
     if lab.host.scsi_devices() or lab.host.dm_devices():
         # Upstream leaves maps behind; the next round begins without them.
-        from guest import clean, multipath_conf
-        multipath_conf.flush_all()
-        clean._remove_maps()
+        clean.forget_maps()
         for hctl in lab.host.scsi_devices():
             Path(f'/sys/class/scsi_device/{hctl}/device/delete').write_text('1')
-    time.sleep(1.5)
+    calm()
 
 
-def attach_and_detach(lab, who, operation, connectors, properties):
-    """Every connector attaches at once, then every one detaches at once."""
-    started = time.monotonic()
-    pending = [made.start('connect_volume', each) for made, each in zip(connectors, properties)]
-    answers = [call.wait(900) for call in pending]
-    lab.measured(f'{operation} connect|{who}', time.monotonic() - started if len(pending) > 1 else answers[0].seconds)
-    time.sleep(2)
-    started = time.monotonic()
-    pending = [made.start('disconnect_volume', each, answer.value)
-               for made, each, answer in zip(connectors, properties, answers)]
-    ended = [call.wait(900) for call in pending]
-    lab.measured(f'{operation} disconnect|{who}', time.monotonic() - started if len(pending) > 1 else ended[0].seconds)
-    settled(lab)
+def calm():
+    """udev has nothing left to do: a volume is detached long after its attach, when all its paths are up."""
+    for _ in range(2):
+        command.run('udevadm', 'settle', '--timeout=120', check=False, seconds=150)
+        time.sleep(1)
 
 
 class Least(floor.Floor):
@@ -66,14 +56,13 @@ class Least(floor.Floor):
     def __init__(self, array):
         self.hosts = []
         for fabric in array.fabrics:
-            port = fabric._remote_port()
-            host = port.name.removeprefix('rport-').partition(':')[0]
-            self.hosts.append((host, port, (port / 'scsi_target_id').read_text().strip()))
+            port = fabric.remote_port()
+            self.hosts.append((fabric.host_number(), (port / 'scsi_target_id').read_text().strip()))
 
     def scan(self, lun):
-        for host, _port, target in self.hosts:
+        for host, target in self.hosts:
             Path(f'/sys/class/scsi_host/host{host}/scan').write_text(f'0 {target} {lun}')
-        found = lambda: [disk.name for host, _port, target in self.hosts
+        found = lambda: [disk.name for host, target in self.hosts
                          for disk in Path(f'/sys/bus/scsi/devices/{host}:0:{target}:{lun}/block').glob('*')]
         return floor.wait_for(lambda: (disks := found()) and len(disks) == len(self.hosts) and disks)
 
@@ -87,14 +76,9 @@ def floor_round(lab, operation, array, multipathed):
             least.wait_for_map(disks[lun])
 
     for name, work in (('connect', one), ('disconnect', lambda lun: least.remove(disks[lun], multipathed))):
-        started = time.monotonic()
-        threads = [threading.Thread(target=work, args=(lun,)) for lun in array.luns]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        lab.measured(f'{operation} {name}|floor', time.monotonic() - started)
-        time.sleep(2)
+        with lab.timed(f'{operation} {name}|floor'):
+            turns.at_once(work, array.luns)
+        calm()
     settled(lab)
 
 
@@ -106,4 +90,4 @@ def compare(lab, operation, count, fabrics):
         floor_round(lab, operation, array, fabrics > 1)
         for package, caller in callers.items():
             connectors = [caller.connector('FIBRE_CHANNEL', use_multipath=fabrics > 1) for _each in properties]
-            attach_and_detach(lab, package, operation, connectors, properties)
+            turns.attach_and_detach(lab, package, operation, connectors, properties, calm, lambda: settled(lab))

@@ -1,4 +1,4 @@
-"""Times of upstream, of ours and of the floor, in one boot, turn by turn; `python -m lab bench` makes the table."""
+"""Times of upstream, of ours and of the floor over iSCSI, in one boot, turn by turn."""
 
 MODES = ('root',)
 PACKAGES = ('ours',)
@@ -7,10 +7,9 @@ BENCH = True
 SECONDS = 900
 TIMEOUT = 3600
 
-import threading
 import time
 
-from guest import command, floor
+from guest import clean, command, floor, turns
 
 ROUNDS = 5
 GRACE = 2
@@ -21,7 +20,7 @@ LONG_GRACE = 40
 def run(lab):
     {'single': single, 'multipath': multipath, 'eight': eight, 'dead': dead,
      'neighbour': neighbour}[lab.variant](lab)
-    forget(lab)
+    clean.forget_maps()
 
 
 def connectors(lab, use_multipath, **conf):
@@ -39,25 +38,8 @@ def calm(lab):
         time.sleep(1)
 
 
-def forget(lab):
-    """Upstream never takes a volume out of multipath's wwids file."""
-    for wwid in lab.host.wwids():
-        command.run('multipath', '-w', wwid, check=False)
-
-
-def attach_and_detach(lab, who, operation, connector, properties, count):
-    """Every connector attaches at once, then every one detaches at once."""
-    pairs = [(connector(), each) for each in properties[:count]]
-    started = time.monotonic()
-    pending = [made.start('connect_volume', each) for made, each in pairs]
-    answers = [call.wait(900) for call in pending]
-    lab.measured(f'{operation} connect|{who}', max(time.monotonic() - started, 0) if count > 1 else answers[0].seconds)
-    calm(lab)
-    started = time.monotonic()
-    pending = [made.start('disconnect_volume', each, answer.value) for (made, each), answer in zip(pairs, answers)]
-    ended = [call.wait(900) for call in pending]
-    lab.measured(f'{operation} disconnect|{who}', time.monotonic() - started if count > 1 else ended[0].seconds)
-    calm(lab)
+def attach_and_detach(lab, who, operation, connector, properties):
+    turns.attach_and_detach(lab, who, operation, [connector() for _each in properties], properties, lambda: calm(lab))
 
 
 def floor_rounds(lab, operation, target, luns, use_multipath, portals):
@@ -70,22 +52,14 @@ def floor_rounds(lab, operation, target, luns, use_multipath, portals):
         disks[lun] = least.scan(lun)
         if use_multipath:
             least.wait_for_map(disks[lun])
-    _at_once(one, luns)
+    turns.at_once(one, luns)
     lab.measured(f'{operation} connect|floor', time.monotonic() - started)
     calm(lab)
     started = time.monotonic()
-    _at_once(lambda lun: least.remove(disks[lun], use_multipath), luns)
+    turns.at_once(lambda lun: least.remove(disks[lun], use_multipath), luns)
     least.log_out()
     lab.measured(f'{operation} disconnect|floor', time.monotonic() - started)
     calm(lab)
-
-
-def _at_once(work, items):
-    threads = [threading.Thread(target=work, args=(item,)) for item in items]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
 
 
 def compare(lab, operation, count, use_multipath, portals):
@@ -95,7 +69,7 @@ def compare(lab, operation, count, use_multipath, portals):
     for _round in range(ROUNDS):
         floor_rounds(lab, operation, target, sorted(target.luns), use_multipath, target.portals)
         for package, (_caller, connector) in actors.items():
-            attach_and_detach(lab, package, operation, connector, properties, count)
+            attach_and_detach(lab, package, operation, connector, properties)
 
 
 def single(lab):
@@ -118,12 +92,12 @@ def dead(lab):
             # A new process each time: what it remembers of dead portals is part of what is measured.
             caller = lab.caller(package=package, log_level='INFO', conf={'portal_grace_period': GRACE} if package == 'ours' else {})
             make = lambda caller=caller: caller.connector('ISCSI', use_multipath=True)
-            attach_and_detach(lab, package, 'healthy, 4 portals', make, [properties], 1)
-            attach_and_detach(lab, package, 'neighbour alone', make, [neighbour], 1)
+            attach_and_detach(lab, package, 'healthy, 4 portals', make, [properties])
+            attach_and_detach(lab, package, 'neighbour alone', make, [neighbour])
             target.black_hole(target.portals[2])
             beside(lab, package, make, (properties, neighbour), ('1 of 4 portals dead, first time', 'neighbour during that'))
             if package == 'ours':
-                attach_and_detach(lab, package, '1 of 4 portals dead, again', make, [properties], 1)
+                attach_and_detach(lab, package, '1 of 4 portals dead, again', make, [properties])
             target.restore(target.portals[2])
             caller.close()
 
@@ -134,7 +108,7 @@ def neighbour(lab):
     for _round in range(ROUNDS):
         caller = lab.caller(log_level='INFO', conf={'portal_grace_period': GRACE})
         make = lambda caller=caller: caller.connector('ISCSI', use_multipath=True)
-        attach_and_detach(lab, 'ours', 'neighbour alone', make, [other], 1)
+        attach_and_detach(lab, 'ours', 'neighbour alone', make, [other])
         beside(lab, 'ours', make, (properties, other), ('healthy, 4 portals', 'neighbour begun with it'))
         target.black_hole(target.portals[2])
         beside(lab, 'ours', make, (properties, other), ('1 of 4 portals dead', 'neighbour begun with that'))
