@@ -86,9 +86,20 @@ consumers: setup
 lab: setup
 	$(TOX) -e lab -- --package ours $(SCENARIOS)
 
-.PHONY: demo  ## watch a volume with four paths being attached, used, extended and detached
-demo: setup
-	$(TOX) -q -e demo
+# What `make demo` can show: the scenario of tests/lab/scenarios/demo for each transport.
+TRANSPORT ?= iscsi
+DEMO_iscsi := demo/iscsi
+DEMO_fc := demo/fibre_channel
+DEMO_nvme := demo/nvmeof
+
+.PHONY: demo  ## watch a volume being attached, used, cut off, extended and detached; TRANSPORT=iscsi, fc or nvme
+demo: demo-transport setup
+	$(TOX) -q -e demo -- $(DEMO_$(TRANSPORT))
+
+# Before anything is installed or built.
+.PHONY: demo-transport
+demo-transport:
+	@$(if $(DEMO_$(TRANSPORT)),:,$(error TRANSPORT=$(TRANSPORT): it must be iscsi, fc or nvme))
 
 .PHONY: bench  ## measure against upstream 7.1.1; writes docs/benchmarks.md
 bench: setup

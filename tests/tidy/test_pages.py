@@ -4,6 +4,7 @@
 import functools
 import pathlib
 import re
+import subprocess
 
 import pytest
 
@@ -42,6 +43,18 @@ def test_targets_and_environments_exist(page):
              for name in match[1].split(',')}
     assert targets - make_targets() == set()
     assert named - environments() - {'NAME'} == set()
+
+
+def test_make_demo_knows_every_demonstration_and_refuses_others():
+    def make(transport):
+        return subprocess.run(['make', '--dry-run', 'demo', f'TRANSPORT={transport}'], cwd=TOP, capture_output=True, text=True)
+
+    shown = [re.search(r'-e demo -- (\S+)$', make(transport).stdout, re.M)[1] for transport in ('iscsi', 'fc', 'nvme')]
+    assert sorted(shown) == sorted(f'demo/{path.stem}' for path in (TOP / 'tests/lab/scenarios/demo').glob('*.py'))
+    for refused in ('', 'ib', 'fc nvme', 'fibre_channel'):
+        answer = make(refused)
+        assert f'TRANSPORT={refused}: it must be iscsi, fc or nvme.' in answer.stderr
+        assert (answer.returncode, answer.stdout) == (2, '')
 
 
 @by_page

@@ -39,11 +39,11 @@ def difference(before, after):
     return found
 
 
-def settled_difference(before, seconds):
+def settled_difference(before, seconds, ignored=()):
     """The difference once nothing is left, or what still is at the deadline; udev removes links a little later."""
     deadline = time.monotonic() + seconds
     while True:
-        found = difference(before, snapshot())
+        found = {kind: names for kind, names in difference(before, snapshot()).items() if kind not in ignored}
         if not found or time.monotonic() > deadline:
             return found
         time.sleep(0.1)
