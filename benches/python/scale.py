@@ -67,6 +67,8 @@ def pair(workers, operation, calls):
     for __ in range(2):
         for name, worker in workers.items():
             done = worker.measure(operation, math.ceil(calls / 2))
+            if 'absent' in done:
+                continue
             if 'error' in done:
                 result[name] = {'error': done['error']}
                 continue

@@ -23,6 +23,7 @@ OPERATIONS = {
     'device': 'LinuxSCSI.get_hctl + device_name_by_hctl',
     'devices': "a volume's disks (_get_connection_devices)",
     'all_volumes': 'get_all_available_volumes',
+    'inventory': 'everything attached (os_brick.initiator.inventory.read)',
 }
 
 
@@ -60,9 +61,16 @@ def own_disks(answer):
     return sorted(name for name in answer if not name.startswith('dm-'))
 
 
+def counted(answer):
+    """The inventory as its numbers of volumes, paths and sessions."""
+    paths = sum(len(volume['paths']) for volume in answer['volumes'])
+    return len(answer['volumes']), paths, len(answer['sessions'])
+
+
 # How answers are made comparable, where their order means nothing; not timed.
 SHAPES = {'paths': sorted, 'paths_multipath': sorted,
-          'all_volumes': sorted, 'devices': own_disks}
+          'all_volumes': sorted, 'devices': own_disks,
+          'inventory': counted}
 
 
 class Operations:
@@ -134,3 +142,8 @@ class Operations:
     def all_volumes(self, props):
         """get_all_available_volumes"""
         return lambda: self.multi.get_all_available_volumes(props)
+
+    def inventory(self, props):
+        """The typed view of all volumes, paths and sessions; ours alone"""
+        module = importlib.import_module('os_brick.initiator.inventory')
+        return module.read

@@ -59,6 +59,9 @@ def main():
         try:
             answer = measure(module, operations, order['operation'], volumes,
                              order['calls'])
+        except ModuleNotFoundError:
+            # Upstream has no such thing.
+            answer = {'absent': True}
         except Exception as exc:
             answer = {'error': f'{type(exc).__name__}: {exc}'}
         print(json.dumps(answer), flush=True)

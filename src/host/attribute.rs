@@ -6,10 +6,16 @@ use std::fs;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::Mode;
+
 use crate::error::{Error, Result};
 
 /// No attribute read here is longer; a longer file is cut, never followed for ever.
 const LONGEST: usize = 64 * 1024;
+
+/// What sysfs gives of an attribute at most, a binary one aside.
+const PAGE: usize = 4096;
 
 /// What the kernel says for something that is going away.
 fn vanished(error: &std::io::Error) -> bool {
@@ -19,13 +25,28 @@ fn vanished(error: &std::io::Error) -> bool {
 
 /// The bytes of an attribute.
 pub fn read_bytes(path: &Path) -> Result<Option<Vec<u8>>> {
-    let mut bytes = Vec::new();
-    let read = fs::File::open(path).and_then(|file| file.take(LONGEST as u64).read_to_end(&mut bytes));
-    match read {
-        Ok(_) => Ok(Some(bytes)),
+    match fs::File::open(path).and_then(content) {
+        Ok(bytes) => Ok(Some(bytes)),
         Err(error) if vanished(&error) => Ok(None),
         Err(error) => Err(Error::io("read", path, &error)),
     }
+}
+
+/// A file up to its end or LONGEST.  A host has tens of thousands of attributes, so none is read twice to find its end: sysfs
+/// gives one whole, and a read that does not fill the page was the last one.  Tables of procfs are different: see `whole`.
+fn content(mut file: fs::File) -> std::io::Result<Vec<u8>> {
+    let mut page = [0; PAGE];
+    let first = loop {
+        match file.read(&mut page) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            read => break read?,
+        }
+    };
+    let mut bytes = page[..first].to_vec();
+    if first == PAGE {
+        file.take((LONGEST - PAGE) as u64).read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
 }
 
 /// The text of an attribute without surrounding blanks.
@@ -36,6 +57,23 @@ pub fn read(path: &Path) -> Result<Option<String>> {
 /// The text of an attribute, or None for every reason it cannot be had; for optional facts.
 pub fn text(path: &Path) -> Option<String> {
     read(path).ok().flatten()
+}
+
+/// A directory that is found once for several of its attributes: the way there is longer than the reading.
+pub struct Directory(fs::File);
+
+impl Directory {
+    /// None when it is not there.
+    pub fn open(path: &Path) -> Option<Directory> {
+        fs::File::open(path).ok().map(Directory)
+    }
+
+    /// The text of an attribute below it, as `text` gives it.
+    pub fn text(&self, name: &str) -> Option<String> {
+        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+        let bytes = content(openat(&self.0, name, flags, Mode::empty()).ok()?.into()).ok()?;
+        Some(String::from_utf8_lossy(&bytes).trim().to_owned())
+    }
 }
 
 /// The text of a table that grows with the host, such as `/proc/self/mountinfo` or multipath's known identities.

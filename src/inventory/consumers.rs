@@ -45,7 +45,9 @@ impl Stack {
         let devices = block::all(root);
         let virtuals: Vec<&DeviceName> =
             devices.iter().filter(|(name, leads_to)| is_floor(name, leads_to)).map(|(name, _)| name).collect();
-        let floors: BTreeMap<DeviceName, Floor> = fan_out::spread(&virtuals, |device| floor(root, device))
+        let known: HashMap<&DeviceName, &FilePath> =
+            devices.iter().map(|(name, leads_to)| (name, leads_to.as_path())).collect();
+        let floors: BTreeMap<DeviceName, Floor> = fan_out::spread(&virtuals, |device| floor(root, device, &known))
             .into_iter()
             .map(|floor| (floor.device.clone(), floor))
             .collect();
@@ -137,9 +139,9 @@ fn is_floor(name: &DeviceName, leads_to: &FilePath) -> bool {
     is_virtual && !PSEUDO.iter().any(|pseudo| name.as_str().starts_with(pseudo))
 }
 
-fn floor(root: &Root, device: &DeviceName) -> Floor {
+fn floor(root: &Root, device: &DeviceName, known: &HashMap<&DeviceName, &FilePath>) -> Floor {
     let mapped = if device.is_device_mapper() { device_mapper::any(root, device) } else { None };
-    Floor { device: device.clone(), mapped, below: block::foundations(root, device) }
+    Floor { device: device.clone(), mapped, below: block::foundations_among(root, device, known) }
 }
 
 /// By the prefix each program gives the uuids of its devices.

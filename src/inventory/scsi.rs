@@ -21,14 +21,15 @@ pub struct Scsi {
 }
 
 /// A disk by where its entry in `/sys/block` leads.
-struct Place {
-    disk: DeviceName,
+struct Place<'a> {
+    disk: &'a DeviceName,
+    leads_to: &'a FilePath,
     hctl: Hctl,
     session: Option<u32>,
 }
 
 pub fn read(root: &Root, stack: &Stack) -> Scsi {
-    let places: Vec<Place> = stack.devices.iter().filter_map(|(disk, leads_to)| place(disk, leads_to)).collect();
+    let places: Vec<Place<'_>> = stack.devices.iter().filter_map(|(disk, leads_to)| place(disk, leads_to)).collect();
     let mut sessions = sessions(root);
     let known: HashMap<u32, usize> = sessions.iter().enumerate().map(|(at, session)| (session.sid, at)).collect();
     let ports = ports(root);
@@ -41,32 +42,32 @@ pub fn read(root: &Root, stack: &Stack) -> Scsi {
     });
     for place in &places {
         if let Some(at) = place.session.and_then(|sid| known.get(&sid)) {
-            sessions[*at].disks.push(place.disk.clone());
+            sessions[*at].disks.push((*place.disk).clone());
         }
     }
     sessions.iter_mut().for_each(|session| session.disks.sort_by_key(super::by_number));
     Scsi { volumes: volumes(root, stack, paths), sessions }
 }
 
-fn place(disk: &DeviceName, leads_to: &FilePath) -> Option<Place> {
+fn place<'a>(disk: &'a DeviceName, leads_to: &'a FilePath) -> Option<Place<'a>> {
     let parts: Vec<&str> = leads_to.iter().filter_map(|part| part.to_str()).collect();
     // Tapes and enclosures have no `block`, CD drives (`sr0`) are no volumes.
     let at = parts.iter().rposition(|part| *part == "block")?;
     let hctl = parts.get(at.checked_sub(1)?)?.parse().ok()?;
     let session = parts.iter().find_map(|part| part.strip_prefix("session")?.parse().ok());
-    disk.as_str().starts_with("sd").then(|| Place { disk: disk.clone(), hctl, session })
+    disk.as_str().starts_with("sd").then_some(Place { disk, leads_to, hctl, session })
 }
 
 fn sessions(root: &Root) -> Vec<Session> {
-    let read = |session: &iscsi_session::Session| Session {
+    let read = |session: iscsi_session::Brief| Session {
         sid: session.sid,
-        target: session.target_name.clone(),
-        portal: session.portal.as_ref().map(ToString::to_string),
-        state: session.state(root),
+        target: session.target_name,
+        portal: session.portal.map(|portal| portal.to_string()),
+        state: session.state,
         disks: Vec::new(),
     };
     let names: Vec<u32> = iscsi_session::sids(root);
-    let found = fan_out::spread(&names, |sid| iscsi_session::by_sid(root, *sid).map(|session| read(&session)));
+    let found = fan_out::spread(&names, |sid| iscsi_session::brief(root, *sid).map(read));
     found.into_iter().flatten().collect()
 }
 
@@ -77,7 +78,7 @@ fn ports(root: &Root) -> HashMap<(u32, u32, u32), RemotePort> {
 }
 
 /// The drivers of the hosts whose disks come over nothing that is known here.
-fn drivers(root: &Root, places: &[Place]) -> HashMap<u32, String> {
+fn drivers(root: &Root, places: &[Place<'_>]) -> HashMap<u32, String> {
     let mut drivers = HashMap::new();
     for place in places.iter().filter(|place| place.session.is_none()) {
         let host = place.hctl.host;
@@ -91,7 +92,7 @@ fn drivers(root: &Root, places: &[Place]) -> HashMap<u32, String> {
 
 /// What a disk comes over, and whether that works.
 fn connection(
-    place: &Place,
+    place: &Place<'_>,
     session: Option<&Session>,
     port: Option<&RemotePort>,
     drivers: &HashMap<u32, String>,
@@ -127,15 +128,15 @@ fn connection(
     }
 }
 
-fn path(root: &Root, place: &Place, connection: Connection, is_up: bool) -> Path {
-    let state = scsi::state(root, &place.disk);
+fn path(root: &Root, place: &Place<'_>, connection: Connection, is_up: bool) -> Path {
+    let scsi::Brief { state, identity, size } = scsi::brief(root, place.disk, place.leads_to);
     Path {
         device: place.disk.clone(),
         address: place.hctl.to_string(),
         usable: is_up && state.as_deref() == Some("running"),
         state,
-        identity: scsi::wwid(root, &place.disk),
-        size: block::size(root, &place.disk),
+        identity,
+        size,
         connection,
     }
 }

@@ -1,5 +1,6 @@
 //! What is attached, whatever the protocol: `src/inventory`.
 
+use os_brick_engine::host::attribute::{self, Directory};
 use os_brick_engine::host::programs::dmsetup;
 use os_brick_engine::host::root::Root;
 use os_brick_engine::inventory::Inventory;
@@ -166,4 +167,20 @@ fn fibre_channel_and_local_disks_are_shown_with_what_they_run_over() {
     let local = json!({"transport": "ahci", "target": null, "portal": null, "name": null, "state": null});
     assert_eq!((connection(0), connection(1)), (&fabric, &local));
     assert_eq!((&found[0]["paths"][0]["usable"], &found[1]["paths"][0]["usable"]), (&json!(false), &json!(true)));
+}
+
+/// Whatever the length: sysfs gives a page at most, files of `/etc` more, and what is longer than 64 KiB is cut.
+#[test]
+fn an_attribute_is_read_up_to_its_end() {
+    let fake = FakeHost::new();
+    for length in [0, 1, 4095, 4096, 4097, 65_535, 65_536, 65_537] {
+        let text: String = "0123456789".chars().cycle().take(length).collect();
+        fake.tree().write("/etc/attribute", &text);
+        let expected = &text[..length.min(65_536)];
+        assert_eq!(attribute::text(&root(&fake).path("/etc/attribute")).as_deref(), Some(expected), "{length} bytes");
+        let directory = Directory::open(&root(&fake).path("/etc")).expect("it is there");
+        assert_eq!(directory.text("attribute").as_deref(), Some(expected), "{length} bytes below a directory");
+        assert_eq!(directory.text("nothing"), None);
+    }
+    assert!(Directory::open(&root(&fake).path("/nowhere")).is_none());
 }

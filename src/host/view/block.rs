@@ -1,6 +1,7 @@
 //! `/sys/block/NAME` and `/dev/NAME` (kernel: Documentation/ABI/stable/sysfs-block).
 
-use std::path::{Path, PathBuf};
+use std::collections::HashMap;
+use std::path::{Component, Path, PathBuf};
 
 use crate::host::attribute;
 use crate::host::root::Root;
@@ -11,8 +12,7 @@ const SECTOR: u64 = 512;
 
 /// `/sys/block/NAME/size`, in bytes.
 pub fn size(root: &Root, name: &DeviceName) -> Option<u64> {
-    let sectors: u64 = attribute::text(&root.path(format!("/sys/block/{name}/size")))?.parse().ok()?;
-    Some(sectors * SECTOR)
+    size_in(&root.path(format!("/sys/block/{name}")))
 }
 
 /// `/sys/block/NAME/ro`
@@ -54,6 +54,18 @@ pub fn all(root: &Root) -> Vec<(DeviceName, PathBuf)> {
         .collect()
 }
 
+/// The directory of a device by where its entry in `/sys/block` leads, which saves the kernel following it.
+pub fn directory(root: &Root, name: &DeviceName, leads_to: &Path) -> PathBuf {
+    let entry = if leads_to.is_relative() { leads_to } else { Path::new(name.as_str()) };
+    root.path("/sys/block").join(entry)
+}
+
+/// `size` in a device's directory, in bytes.
+pub fn size_in(directory: &Path) -> Option<u64> {
+    let sectors: u64 = attribute::text(&directory.join("size"))?.parse().ok()?;
+    Some(sectors * SECTOR)
+}
+
 /// `/sys/dev/block/MAJOR:MINOR`
 pub fn with_number(root: &Root, number: &str) -> Option<DeviceName> {
     DeviceName::from_path(&attribute::link(&root.path(format!("/sys/dev/block/{number}")))?)
@@ -62,13 +74,24 @@ pub fn with_number(root: &Root, number: &str) -> Option<DeviceName> {
 /// What the entries of `slaves/` lead to, as whole disks, with whether they are still there: the link to a disk that was
 /// taken away stays while the device above is open.
 pub fn foundations(root: &Root, name: &DeviceName) -> Vec<(DeviceName, bool)> {
+    foundations_among(root, name, &HashMap::new())
+}
+
+/// The same where all devices were listed a moment ago: a link that leads where `known` has its device is not followed.
+pub fn foundations_among(
+    root: &Root,
+    name: &DeviceName,
+    known: &HashMap<&DeviceName, &Path>,
+) -> Vec<(DeviceName, bool)> {
     let directory = root.path(format!("/sys/block/{name}/slaves"));
     attribute::names(&directory)
         .iter()
         .filter_map(|entry| {
             let place = directory.join(entry);
-            let whole = attribute::link(&place).as_deref().and_then(whole_disk).or_else(|| entry.parse().ok())?;
-            Some((whole, attribute::exists(&place)))
+            let leads_to = attribute::link(&place);
+            let whole = leads_to.as_deref().and_then(whole_disk).or_else(|| entry.parse().ok())?;
+            let is_known = known.get(&whole).zip(leads_to).is_some_and(|(there, here)| is_same_device(there, &here));
+            Some((whole, is_known || attribute::exists(&place)))
         })
         .collect()
 }
@@ -82,6 +105,15 @@ fn whole_disk(leads_to: &Path) -> Option<DeviceName> {
         number.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
     };
     Some(above.filter(is_partition_of).unwrap_or(device))
+}
+
+/// Whether a link of `/sys/block` and one of `slaves` lead to the same device, as far as their texts show it.
+fn is_same_device(entry: &Path, slave: &Path) -> bool {
+    fn below_devices(link: &Path) -> impl Iterator<Item = Component<'_>> {
+        let ascends = |part: &Component<'_>| *part == Component::ParentDir || part.as_os_str() == "devices";
+        link.components().skip_while(ascends)
+    }
+    below_devices(entry).eq(below_devices(slave))
 }
 
 /// The whole disk of a device or partition.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::host::attribute;
+use crate::host::attribute::{self, Directory};
 use crate::host::root::Root;
 use crate::identifiers::{DeviceName, Hctl, Iqn, Portal};
 
@@ -39,6 +39,10 @@ fn directory(root: &Root, sid: u32) -> PathBuf {
     root.path(format!("{SESSIONS}/session{sid}"))
 }
 
+fn connection(root: &Root, sid: u32) -> PathBuf {
+    root.path(format!("/sys/class/iscsi_connection/connection{sid}:0"))
+}
+
 /// One session by its number.
 pub fn by_sid(root: &Root, sid: u32) -> Option<Session> {
     let class = directory(root, sid);
@@ -48,7 +52,7 @@ pub fn by_sid(root: &Root, sid: u32) -> Option<Session> {
 
 fn read_rest(root: &Root, sid: u32, target_name: String) -> Option<Session> {
     let class = directory(root, sid);
-    let connection = root.path(format!("/sys/class/iscsi_connection/connection{sid}:0"));
+    let connection = connection(root, sid);
     let address = attribute::text(&connection.join("persistent_address"));
     let port = attribute::text(&connection.join("persistent_port"));
     // The class entry leads to `.../hostH/sessionN/iscsi_session/sessionN`: one link instead of a walk.
@@ -64,6 +68,30 @@ fn read_rest(root: &Root, sid: u32, target_name: String) -> Option<Session> {
         target_id: attribute::text(&class.join("target_id")).and_then(|id| id.parse().ok()),
         portal: address.zip(port).and_then(|(address, port)| Portal::from_parts(&address, &port)),
         host,
+    })
+}
+
+/// What a look at all sessions of the host needs of each.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Brief {
+    pub sid: u32,
+    pub target_name: String,
+    pub portal: Option<Portal>,
+    pub state: Option<String>,
+}
+
+/// One session by its number, with the fewest reads.
+pub fn brief(root: &Root, sid: u32) -> Option<Brief> {
+    let session = Directory::open(&directory(root, sid))?;
+    let connection = Directory::open(&connection(root, sid));
+    let portal = |connection: Directory| {
+        Portal::from_parts(&connection.text("persistent_address")?, &connection.text("persistent_port")?)
+    };
+    Some(Brief {
+        sid,
+        target_name: session.text("targetname")?,
+        portal: connection.and_then(portal),
+        state: session.text("state"),
     })
 }
 

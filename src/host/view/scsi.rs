@@ -1,9 +1,10 @@
 //! `/sys/block/sdX/device`: the SCSI device behind a disk (kernel: drivers/scsi/scsi_sysfs.c).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::host::attribute;
 use crate::host::root::Root;
+use crate::host::view::block;
 use crate::identifiers::{DeviceName, Hctl, Wwid, scsi_id};
 
 fn device(disk: &DeviceName) -> PathBuf {
@@ -29,13 +30,43 @@ pub fn state(root: &Root, disk: &DeviceName) -> Option<String> {
 /// The identity the kernel has of the disk: read by INQUIRY when the disk appeared or was last rescanned.  From
 /// `device/vpd_pg83` as `scsi_id` would, else from `device/wwid`.
 pub fn wwid(root: &Root, disk: &DeviceName) -> Option<Wwid> {
-    let page = attribute::read_bytes(&root.path(device(disk).join("vpd_pg83"))).ok().flatten();
-    page.as_deref().and_then(scsi_id).or_else(|| sysfs_wwid(root, disk))
+    identity_in(&root.path(device(disk)))
+}
+
+fn identity_in(device: &Path) -> Option<Wwid> {
+    let page = attribute::read_bytes(&device.join("vpd_pg83")).ok().flatten();
+    page.as_deref().and_then(scsi_id).or_else(|| wwid_in(device))
+}
+
+fn wwid_in(device: &Path) -> Option<Wwid> {
+    attribute::text(&device.join("wwid")).as_deref().and_then(Wwid::from_sysfs)
+}
+
+/// What a look at all disks of the host needs of each.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Brief {
+    pub state: Option<String>,
+    pub identity: Option<Wwid>,
+    /// In bytes.
+    pub size: Option<u64>,
+}
+
+/// State, identity and size of a disk by where its entry in `/sys/block` leads, with the fewest steps.
+pub fn brief(root: &Root, disk: &DeviceName, leads_to: &Path) -> Brief {
+    let block = block::directory(root, disk, leads_to);
+    // `.../H:C:T:L/block/sdX`
+    let above = block.ancestors().nth(2).filter(|_| block.parent().is_some_and(|parent| parent.ends_with("block")));
+    let device = above.filter(|_| leads_to.is_relative()).map_or_else(|| block.join("device"), Path::to_path_buf);
+    Brief {
+        state: attribute::text(&device.join("state")),
+        identity: identity_in(&device),
+        size: block::size_in(&block),
+    }
 }
 
 /// `device/wwid` alone.
 pub fn sysfs_wwid(root: &Root, disk: &DeviceName) -> Option<Wwid> {
-    attribute::text(&root.path(device(disk).join("wwid"))).as_deref().and_then(Wwid::from_sysfs)
+    wwid_in(&root.path(device(disk)))
 }
 
 /// `device/vpd_pg83`: the page as the kernel read it when the disk appeared or was last rescanned.
