@@ -190,13 +190,20 @@ ARGV = ('privsep-helper --config-file /etc/nova/nova.conf --privsep_context os_b
         '--privsep_sock_path /tmp/tmpabcdefgh/privsep.sock')
 
 
-def test_filters_that_let_nothing_pass(tree):
+def test_filters_that_name_the_helper_nowhere(tree):
+    """The wrapper lets it pass all the same: `deployment/rootwrap` of the lab shows that."""
     tree.write('usr/share/os-brick/rootwrap/os-brick.filters', FILTERS.read_text().replace(
         'os_brick.privileged.default', 'vif_plug_ovs.privsep.vif_plug'))
-    assert wrapped(tree) == bad(
-        'error', 'copy etc/os-brick/rootwrap.d/os-brick.filters of the package to a directory of filters_path',
+    assert wrapped(tree) == ok(
         '/etc/nova/rootwrap.conf: filters_path /etc/nova/rootwrap.d, /usr/share/os-brick/rootwrap',
-        f'no filter lets this pass: {ARGV}')
+        f'no filter names this, but oslo.rootwrap lets every privsep-helper pass: {ARGV}')
+
+
+def test_rootwrap_without_a_path_to_filters(tree):
+    """It ends at once then, whatever it is to run."""
+    tree.write('etc/nova/rootwrap.conf', '[DEFAULT]\nexec_dirs = /usr/bin\n').chmod(0o644)
+    assert wrapped(tree) == bad('error', 'set filters_path in [DEFAULT] of /etc/nova/rootwrap.conf',
+                                '/etc/nova/rootwrap.conf: filters_path is not set')
 
 
 def test_rootwrap_that_others_may_change(tree):
