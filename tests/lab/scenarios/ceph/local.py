@@ -1,5 +1,8 @@
-"""An image as a block device of the kernel's: mapped once, written, grown, unmapped; its namesake in another pool stays."""
+"""An image as a block device of the kernel's: mapped once, written, grown, unmapped, and so a snapshot.
 
+Its namesake in another pool stays."""
+
+import errno
 import os
 from pathlib import Path
 
@@ -46,6 +49,7 @@ def use(lab, cluster, connector, properties):
     lab.equal('the namesake is empty', cluster.content('backups/v1', 0, flow.BLOCK), bytes(flow.BLOCK))
     lab.equal('the device can be read', connector.check_valid_device(info['path']).value, True)
 
+    snapshot(lab, cluster, connector, properties, info['path'])
     connector.connect_volume(properties)
     lab.equal('a second attach maps nothing', lab.host.rbd_devices(), ['rbd0 backups/v1', 'rbd1 volumes/v1'])
     with cluster.image('volumes/v1') as image:
@@ -61,3 +65,23 @@ def use(lab, cluster, connector, properties):
     lab.equal('only the namesake is left', lab.host.rbd_devices(), ['rbd0 backups/v1'])
     lab.equal('no file is left', lab.host.ceph_confs(), [])
     connector.disconnect_volume(properties, info)
+
+
+def snapshot(lab, cluster, connector, properties, origin):
+    """A device of its own with the data of then, which nobody can write."""
+    with cluster.image('volumes/v1') as image:
+        image.create_snap('then')
+    flow.write_pattern(origin, 'now')
+    of_snapshot = dict(properties, name='volumes/v1@then')
+    info = lab.attach(connector, of_snapshot, 'connect of a snapshot')
+    lab.equal('the path of the snapshot', info['path'], '/dev/rbd/volumes/v1@then')
+    lab.check('it has the data of then', flow.holds_pattern(info['path'], 'rbd'))
+    lab.check('and its origin that of now', flow.holds_pattern(origin, 'now'))
+    try:
+        flow.write_pattern(info['path'], 'never')
+        lab.check('it cannot be written', False)
+    except OSError as error:
+        lab.check('it cannot be written', error.errno in (errno.EROFS, errno.EPERM, errno.EACCES), error)
+    lab.equal('extend tells its own size', connector.extend_volume(of_snapshot).value, SIZE)
+    lab.detach(connector, of_snapshot, info, 'disconnect of a snapshot')
+    lab.equal('the origin stays', lab.host.rbd_devices(), ['rbd0 backups/v1', 'rbd1 volumes/v1'])
