@@ -1,6 +1,7 @@
 """Both privileged daemons through rootwrap, as `sudo nova-rootwrap` starts them for the user nova.
 
-`shipped` allows what os-brick's own filter file does, and nothing else; `nova` what Nova's does, which names one context.
+`shipped` allows what os-brick's own filter file does, `nova` what Nova's does, which names one context of os_brick. The
+other one passes all the same: oslo.rootwrap allows privsep-helper by itself, and nothing else.
 """
 
 from pathlib import Path
@@ -12,7 +13,7 @@ VARIANTS = ('shipped', 'nova')
 MODES = ('nova',)
 SECONDS = 90
 TIMEOUT = 600
-UPSTREAM_FAILS = 'its filter file does not allow the context brick_privsep_hide_output'
+UPSTREAM_LEAVES = 'the line in the wwids file'
 ROOT_HELPER = 'sudo nova-rootwrap /etc/nova/rootwrap.conf'
 FILTERS = Path('/etc/nova/rootwrap.d')
 ASIDE = Path('/run/lab/rootwrap.d-of-nova')
@@ -65,12 +66,7 @@ def hidden_context(lab, caller):
     """The account of a PowerFlex gateway is read in the context whose log is kept back."""
     ACCOUNT.write_text('[powerflex]\nsan_login = admin\nsan_username = admin\nsan_password = Gateway-S3cret\n')
     ACCOUNT.chmod(0o600)
-    pending = caller.start('os_brick.privileged.scaleio:get_connector_username_password', str(ACCOUNT), 'powerflex', False)
-    if lab.variant == 'nova':
-        error = lab.raises('the other context is refused', pending, 'FailedToDropPrivileges')
-        lab.check('at once', error and error.seconds < 60, error and error.seconds)
-        lab.equal('one daemon', len(caller.helper_pids()), 1)
-        return
-    lab.equal('the account', list(pending.wait().value), ['admin', 'Gateway-S3cret'])
+    answer = caller.call('os_brick.privileged.scaleio:get_connector_username_password', str(ACCOUNT), 'powerflex', False)
+    lab.equal('the account', list(answer.value), ['admin', 'Gateway-S3cret'])
     lab.equal('two daemons', len(caller.helper_pids()), 2)
     lab.check('no password in the log', 'Gateway-S3cret' not in caller.log_text())
