@@ -22,6 +22,9 @@ from brick_cinderclient_ext.version import __version__  # noqa: F401
 manager_class = brick_client.Client
 name = 'brick_local_volume_management'
 
+# cinderclient before 9.3 has it elsewhere.
+_print_dict = getattr(shell_utils, 'print_dict', None) or utils.print_dict
+
 _LOCK_PATH = '/run/lock/os-brick'
 _VOLUME = utils.arg('identifier', metavar='<identifier>',
                     help='Name or other Identifier for existing volume')
@@ -73,7 +76,7 @@ def _host() -> Iterator[None]:
 def do_get_connector(client: Any, args: Any) -> None:
     """Get the connection properties for all protocols."""
     with _host():
-        shell_utils.print_dict(brick_client.Client(client).get_connector(
+        _print_dict(brick_client.Client(client).get_connector(
             args.multipath, args.enforce_multipath, args.nic))
 
 
@@ -91,7 +94,7 @@ def do_local_attach(client: Any, args: Any) -> None:
         brick_client.flag(option, getattr(args, option))
     with _host():
         volume = utils.find_volume(client, args.identifier)
-        shell_utils.print_dict(brick_client.Client(client).attach(
+        _print_dict(brick_client.Client(client).attach(
             volume.id, args.hostname, args.mountpoint, args.mode, args.multipath,
             args.enforce_multipath, args.nic))
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The commands, through the program `cinder` in a process of its own."""
 
+import importlib
 import os
 import pathlib
 import re
@@ -83,3 +84,16 @@ def test_every_option_has_both_spellings():
     assert names == {'identifier', '--hostname', '--mountpoint', '--mode', '--multipath', '--enforce-multipath',
                      '--enforce_multipath', '--nic', '--attachment-id', '--attachment_id', '--attachment-uuid',
                      '--attachment_uuid', '--device-info', '--device_info'}
+
+
+def test_what_cinderclient_had_elsewhere_before_9_3(monkeypatch, capsys):
+    from cinderclient import shell_utils
+    from cinderclient import utils
+    import brick_cinderclient_ext as commands
+    with monkeypatch.context() as older:
+        older.setattr(utils, 'print_dict', shell_utils.print_dict, raising=False)
+        older.delattr(shell_utils, 'print_dict')
+        importlib.reload(commands)
+        commands._print_dict({'path': '/dev/sda'})
+        assert '| path     | /dev/sda |' in capsys.readouterr().out
+    importlib.reload(commands)
