@@ -20,7 +20,7 @@ import time
 from lab import flavours, image, package
 
 HERE = Path(__file__).resolve().parent
-BOOT_SECONDS = 300
+BOOT_SECONDS = 600
 PR_SET_PDEATHSIG = 1
 CHUNK = 1 << 18
 #: The cards of the Fibre Channel fabrics, two on a hub; guest/fcoe.py knows them by these addresses.

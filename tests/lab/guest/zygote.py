@@ -54,7 +54,8 @@ def ensure(package, service=None):
     stamp = f'{entry.st_mtime_ns}.{entry.st_ino}'
     process = Path(f'/run/lab/zygote-{name}.pid')
     alive = process.exists() and Path(f'/proc/{process.read_text()}').exists()
-    if alive and stamp_file.read_text() == stamp:
+    # One that is alive and has no socket was given up by its caller while it imported.
+    if alive and stamp_file.read_text() == stamp and os.path.exists(socket_path(name)):
         return
     if alive:
         os.kill(int(process.read_text()), signal.SIGKILL)
