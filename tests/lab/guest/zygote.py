@@ -1,4 +1,4 @@
-"""A process with one package's modules imported, which forks workers and privsep helpers ready to run.
+"""A process with one package's modules imported, which forks workers, privsep helpers and commands ready to run.
 
 Importing os_brick and the oslo libraries takes 8-10 s on the emulated processor; a fork takes none of it. sudo,
 the socket hand-shake, the capabilities and the user change stay what they are. Scenarios that want processes
@@ -36,7 +36,7 @@ SERVICES = {'nova': ('nova.virt.libvirt.driver', 'nova.virt.libvirt.volume.iscsi
 # Loaded ahead when the package has them.
 USEFUL = ('tenacity', 'os_brick.privileged.rootwrap', 'os_brick.privileged.iscsi', 'os_brick.initiator.connectors.iscsi',
           'os_brick.initiator.connectors.fibre_channel', 'os_brick.initiator.connectors.nvmeof',
-          'os_brick.initiator.connectors.rbd', 'os_brick.encryptors')
+          'os_brick.initiator.connectors.rbd', 'os_brick.encryptors', 'os_brick.cli')
 
 # Seconds. Beside other machines on the same processors an import has taken more than 90.
 LIMIT = 300
@@ -149,7 +149,7 @@ def _become(zygote, connection, message, descriptors):
         os.environ.clear()
         os.environ.update(message['environment'])
         os.chdir(message['directory'])
-        status = _run_worker(message) if message['kind'] == 'worker' else _run_helper(message)
+        status = RUN[message['kind']](message)
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else int(bool(end.code))
     except BaseException:
@@ -159,12 +159,16 @@ def _become(zygote, connection, message, descriptors):
         os._exit(status or 0)
 
 
-def _run_worker(message):
-    account = pwd.getpwnam(message['user'])
+def _become_user(name):
+    account = pwd.getpwnam(name)
     if account.pw_uid:
         os.setgroups(os.getgrouplist(account.pw_name, account.pw_gid))
         os.setgid(account.pw_gid)
         os.setuid(account.pw_uid)
+
+
+def _run_worker(message):
+    _become_user(message['user'])
     sys.argv = [str(WORKER)]
     runpy.run_path(str(WORKER), run_name='__main__')
 
@@ -176,6 +180,22 @@ def _run_helper(message):
         # The command line stays the zygote's; the name tells whose daemon this is.
         Path('/proc/self/comm').write_text(helper_name(sys.argv[sys.argv.index('--config-file') + 1]))
     return daemon.helper_main()
+
+
+def _run_command(message):
+    """`os-brick` with its arguments."""
+    from os_brick import cli
+    _become_user(message['user'])
+    sys.argv = ['os-brick', *message['arguments']]
+    try:
+        return cli.main()
+    finally:
+        # None when the reader of its output has gone.
+        if sys.stdout:
+            sys.stdout.flush()
+
+
+RUN = {'worker': _run_worker, 'helper': _run_helper, 'command': _run_command}
 
 
 def main():
