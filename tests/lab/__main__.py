@@ -108,6 +108,8 @@ def command_send(options):
     cases = selection.cases(options.patterns, options.mode, packages(options))
     if not cases:
         raise SystemExit('no scenario matches')
+    if any(case.declared['MACHINES'] > 1 for case in cases):
+        raise SystemExit('a scenario with two machines boots them itself: lab run, or lab try')
     machine.connect()
     machine.refresh(options.wheel)
     output = Path(options.out).resolve()
@@ -122,7 +124,7 @@ def command_try(options):
     variants = [options.variant] if options.variant else declared['VARIANTS']
     cases = [selection.Case('/run/lab/try.py', mode, package, variant, declared)
              for variant in variants for package in packages(options) for mode in options.mode or declared['MODES']]
-    with _machine(options, declared['IMAGE']) as machine:
+    with _machine(options, declared['IMAGE'], declared['MACHINES']) as machine:
         machine.put(path, '/run/lab/try.py')
         return finish(_in_turn(machine, cases, default_output()), default_output())
 
@@ -190,13 +192,15 @@ def standing_machine(name):
 class _machine:
     """The machine of `up` with fresh code, or one that lives for this command only."""
 
-    def __init__(self, options, flavour=None):
-        self.options, self.flavour, self.machine = options, flavour, standing_machine(options.name)
+    def __init__(self, options, flavour=None, machines=1):
+        self.options, self.flavour, self.machines = options, flavour, machines
+        # One that stands is alone.
+        self.machine = standing_machine(options.name) if machines == 1 else None
         self.temporary = self.machine is None
 
     def __enter__(self):
         if self.temporary:
-            self.machine = Machine.temporary(self.flavour)
+            self.machine = Machine.temporary(self.flavour, self.machines)
             self.machine.start(self.options.wheel, say=report.say)
         else:
             self.machine.connect()

@@ -20,6 +20,7 @@ import time
 from lab import flavours, image, package
 
 HERE = Path(__file__).resolve().parent
+# Beside three other machines on two processors a boot has taken more than 300.
 BOOT_SECONDS = 600
 PR_SET_PDEATHSIG = 1
 CHUNK = 1 << 18
@@ -32,7 +33,10 @@ class BootError(Exception):
 
 
 class Machine:
-    """A guest, from its directory on the host: code.tar is its second disk, `wire` the agent's socket."""
+    """A guest, from its directory on the host: code.tar is its second disk, `wire` the agent's socket.
+
+    `companion` is the other host of a case with two: started and stopped with this one, on one network with it.
+    """
 
     def __init__(self, directory, flavour=None):
         self.directory, self.flavour = Path(directory), flavour
@@ -41,28 +45,44 @@ class Machine:
         self.wire_path = self.directory / 'wire'
         self.process = None
         self.wire = None
+        self.companion, self.network = None, ()
 
     @classmethod
-    def temporary(cls, flavour=None):
+    def temporary(cls, flavour=None, machines=1):
         root = image.cache_root() / 'run'
         root.mkdir(parents=True, exist_ok=True)
-        return cls(tempfile.mkdtemp(prefix='vm-', dir=root), flavour)
+        machine = cls(tempfile.mkdtemp(prefix='vm-', dir=root), flavour)
+        if machines == 2:
+            machine.companion = cls.temporary(flavour)
+            machine.network = network(1, machine.directory, machine.companion.directory)
+            machine.companion.network = network(2, machine.companion.directory, machine.directory)
+        return machine
+
+    @property
+    def machines(self):
+        return 2 if self.companion else 1
 
     def start(self, wheel=None, cpus=2, outlive_parent=False, say=lambda text: None):
         """Boot and wait for the agent; returns the seconds it took."""
         built = image.ensure(self.flavour, say=say)
+        started = time.monotonic()
+        both = [self, self.companion] if self.companion else [self]
+        for machine in both:
+            machine._launch(built, cpus, outlive_parent)
+        for machine in both:
+            machine.connect(BOOT_SECONDS)
+            machine.refresh(wheel)
+        return time.monotonic() - started
+
+    def _launch(self, built, cpus, outlive_parent):
         self.directory.mkdir(parents=True, exist_ok=True)
         pack_guest_code(self.code)
-        started = time.monotonic()
         with open(self.console, 'wb') as console:
             self.process = subprocess.Popen(
                 self._command(built, flavours.find(self.flavour).memory_mb, cpus), stdin=subprocess.DEVNULL, stdout=console,
                 stderr=subprocess.STDOUT, start_new_session=outlive_parent,
                 preexec_fn=None if outlive_parent else _die_with_parent)
         (self.directory / 'pid').write_text(str(self.process.pid))
-        self.connect(BOOT_SECONDS)
-        self.refresh(wheel)
-        return time.monotonic() - started
 
     def _command(self, built, memory_mb, cpus):
         append = ('console=ttyS0 quiet panic=-1 root=/dev/vda rw init=/opt/lab/stub-init mitigations=off '
@@ -77,7 +97,7 @@ class Machine:
                 '-kernel', str(built / 'vmlinuz'), '-initrd', str(built / 'initrd'), '-append', append,
                 '-drive', f'file={built / "disk.img"},if=virtio,format=raw,snapshot=on',
                 '-drive', f'file={self.code},if=virtio,format=raw,readonly=on',
-                *fabrics,
+                *fabrics, *self.network,
                 '-device', 'virtio-serial-pci', '-device', 'virtserialport,chardev=wire,name=lab',
                 '-chardev', f'socket,id=wire,path={self.wire_path},server=on,wait=off']
 
@@ -188,6 +208,8 @@ class Machine:
                 pass
         if self.process:
             self.process.wait()
+        if self.companion:
+            self.companion.stop(keep)
         if not keep:
             shutil.rmtree(self.directory, ignore_errors=True)
 
@@ -199,6 +221,12 @@ class Machine:
         except (OSError, ValueError):
             return None
         return pid if str(self.wire_path).encode() in command else None
+
+
+def network(number, directory, other):
+    """The card that connects two machines; guest/wire.py knows it by its address."""
+    return ['-netdev', f'dgram,id=wire,local.type=unix,local.path={directory}/net,remote.type=unix,remote.path={other}/net',
+            '-device', f'virtio-net-pci,netdev=wire,mac=52:54:00:fd:00:{number:02},romfile=']
 
 
 # What was unpacked is removed: an archive that did not change is not sent again and not unpacked again.

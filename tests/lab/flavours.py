@@ -25,6 +25,8 @@ FLAVOURS = {
     # The services' own code, each with a user and its rootwrap.  netifaces has no wheel for this Python.
     'consumers': Flavour(packages=('python3-netifaces',), requirements='requirements-consumers.txt',
                          services=('nova', 'cinder', 'glance'), disk_size='4G', memory_mb=3072),
+    # What our package has as extras: for the command on a terminal, and for the verification service.
+    'extras': Flavour(requirements='requirements-extras.txt'),
 }
 
 

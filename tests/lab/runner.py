@@ -3,6 +3,7 @@
 What must not live here: QEMU (boot.py), the meaning of events (report.py), the command line (__main__.py).
 """
 
+import contextlib
 import json
 import queue
 import threading
@@ -12,6 +13,7 @@ from lab import report
 from lab.boot import BootError, Machine
 
 SESSION = ['/usr/bin/python3', '-m', 'guest.session']
+PEER = ['/usr/bin/python3', '-m', 'guest.peer']
 
 
 def run_case(machine, case, show=None):
@@ -27,11 +29,29 @@ def run_case(machine, case, show=None):
         else:
             result.output.append(line)
 
-    machine.execute(SESSION, stdin=json.dumps(case.spec), timeout=case.declared['TIMEOUT'] + 90, on_line=on_line)
+    with _companion(machine, case, result):
+        machine.execute(SESSION, stdin=json.dumps(case.spec), timeout=case.declared['TIMEOUT'] + 90, on_line=on_line)
     result.seconds = result.seconds or time.monotonic() - started
     if result.output and result.problems:
         show('         output: ' + '\n                 '.join(result.output[-20:]))
     return result
+
+
+@contextlib.contextmanager
+def _companion(machine, case, result):
+    """The other host does what the scenario asks of it, until the scenario has ended."""
+    if case.declared['MACHINES'] == 1:
+        yield
+        return
+    def serve():
+        with contextlib.suppress(BootError):
+            machine.companion.execute(PEER, timeout=case.declared['TIMEOUT'] + 90,
+                                      on_line=lambda stream, line: result.output.append(f'the other host: {line}'))
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    yield
+    thread.join(60)
 
 
 def _event(line):
@@ -42,6 +62,11 @@ def _event(line):
     return event if isinstance(event, dict) and 'event' in event else None
 
 
+def _wanted(case):
+    """What a case runs on: an image, and how many machines."""
+    return case.declared['IMAGE'], case.declared['MACHINES']
+
+
 class Run:
     """A set of cases over several machines; each takes the next case when it is free, and is replaced for another image."""
 
@@ -49,7 +74,8 @@ class Run:
         self.wheel, self.output = wheel, output
         # Those of one image together, and the long ones first: no machine is left alone with one at the end.
         self.cases = queue.Queue()
-        for case in sorted(cases, key=lambda case: (case.declared['IMAGE'] or '', -case.declared['SECONDS'])):
+        for case in sorted(cases, key=lambda case: (case.declared['IMAGE'] or '', case.declared['MACHINES'],
+                                                    -case.declared['SECONDS'])):
             self.cases.put(case)
         self.boots = max(1, min(boots, len(cases)))
         self.results = []
@@ -75,7 +101,7 @@ class Run:
                     case = self.cases.get_nowait()
                 except queue.Empty:
                     return
-                if machine and machine.flavour != case.declared['IMAGE']:
+                if machine and (machine.flavour, machine.machines) != _wanted(case):
                     machine.stop()
                     machine = None
                 if machine is None:
@@ -90,7 +116,7 @@ class Run:
                 machine.stop()
 
     def _boot(self, prefix, case):
-        machine = Machine.temporary(case.declared['IMAGE'])
+        machine = Machine.temporary(*_wanted(case))
         try:
             seconds = machine.start(self.wheel, say=report.say)
         except BootError:

@@ -1,8 +1,9 @@
 """Finds scenarios and reads what they declare, without importing them: they import the guest's modules.
 
 A scenario may declare, as plain literals at module level: MODES, PACKAGES, VARIANTS, LEDGER, SECONDS (estimate),
-TIMEOUT, UPSTREAM_FAILS and UPSTREAM_LEAVES (why upstream is expected to, so that it is only reported), IMAGE (a
-flavour of the image) and BENCH (no test); cases with one of these two run only when their folder is named.
+TIMEOUT, UPSTREAM_FAILS and UPSTREAM_LEAVES (why upstream is expected to, so that it is only reported), MACHINES (two
+hosts on one network), IMAGE (a flavour of the image) and BENCH (no test); cases with one of the last two run only when
+their folder is named.
 """
 
 import ast
@@ -13,7 +14,7 @@ from pathlib import Path
 SCENARIOS = Path(__file__).resolve().parent / 'scenarios'
 DEFAULTS = {'MODES': ('root', 'nova'), 'PACKAGES': ('ours', 'upstream'), 'VARIANTS': (None,), 'LEDGER': (),
             'SECONDS': 30, 'TIMEOUT': 300, 'UPSTREAM_FAILS': None, 'UPSTREAM_LEAVES': None,
-            'IMAGE': None, 'BENCH': False}
+            'MACHINES': 1, 'IMAGE': None, 'BENCH': False}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +34,8 @@ class Case:
 
     @property
     def spec(self):
-        return {'scenario': self.scenario, 'mode': self.mode, 'package': self.package, 'variant': self.variant}
+        return {'scenario': self.scenario, 'mode': self.mode, 'package': self.package, 'variant': self.variant,
+                'machines': self.declared['MACHINES']}
 
 
 def declarations(path):

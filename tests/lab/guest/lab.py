@@ -10,7 +10,7 @@ import pwd
 import threading
 import time
 
-from guest import caller, fcoe, flow, host, nvmet, poll, targets
+from guest import caller, fcoe, flow, host, nvmet, peer, poll, targets
 
 LOCKS = Path('/run/lab/locks')
 DIRECTORIES = Path('/run/lab/directories')
@@ -33,6 +33,7 @@ class Lab:
         self.expected_left = ()
         self.lock_path = self.make_lock_path('locks')
         self._nvmet = None
+        self._peer = None
         self._reporting = threading.Lock()
 
     @property
@@ -41,6 +42,13 @@ class Lab:
         if self._nvmet is None:
             self._nvmet = nvmet.Storage('lab')
         return self._nvmet
+
+    @property
+    def peer(self):
+        """The other host of a case with `MACHINES = 2`."""
+        if self._peer is None:
+            self._peer = peer.Peer()
+        return self._peer
 
     # Checks. Each gives one line of the report; they return whether they held, and do not raise.
 
@@ -162,3 +170,5 @@ class Lab:
     def close(self):
         for made in self.callers:
             made.close()
+        if self._peer:
+            self._peer.close()

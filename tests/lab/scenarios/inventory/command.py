@@ -84,7 +84,7 @@ def whole(lab, volume):
     lab.equal('attach: what it printed', done.json, volume.attached())
     said = words(done.err)
     lab.equal('attach: the first words', said[0], f'attaching {volume.title}')
-    attached = rf'attached 127\.0\.1\.\d:3260 {volume.target.iqn} LUN 1 as /dev/{volume.device}: lock \d+\.\d+ s, .*'
+    attached = rf'attached 127\.0\.1\.\d:3260 {volume.target.iqn} LUN 1 as /dev/{volume.device}\b.*: lock \d+\.\d+ s, .*'
     lab.check('attach: it says where', any(re.fullmatch(attached, line) for line in said), done.err)
     lab.check('attach: each line has its time', all(re.match(r'^ *\d+\.\d s  \S', line) for line in done.err.splitlines()), done.err)
     command.run('udevadm', 'settle', '--timeout=120', check=False)
