@@ -86,6 +86,10 @@ consumers: setup
 lab: setup
 	$(TOX) -e lab -- --package ours $(SCENARIOS)
 
+.PHONY: test-cinder  ## a real Cinder in a virtual machine: local attach, migration, backups; about an hour
+test-cinder: setup
+	$(TOX) -e test-cinder
+
 # What `make demo` can show: the scenario of tests/lab/scenarios/demo for each transport.
 TRANSPORT ?= iscsi
 DEMO_iscsi := demo/iscsi

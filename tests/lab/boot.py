@@ -248,11 +248,13 @@ fi
 
 
 def pack_guest_code(archive_path):
-    """guest/ and scenarios/ as one archive; times are kept, so that unchanged files stay compiled in the guest."""
+    """guest/, scenarios/ and the cinderclient extension as one archive; times are kept: unchanged files stay compiled."""
     new = archive_path.with_suffix('.new')
     with tarfile.open(new, 'w') as archive:
         for folder in ('guest', 'scenarios'):
             archive.add(HERE / folder, folder, filter=_without_caches)
+        for name in ('brick_cinderclient_ext', 'pyproject.toml'):
+            archive.add(HERE.parents[1] / 'cinderclient-ext' / name, f'extension/{name}', filter=_without_caches)
     new.rename(archive_path)
 
 

@@ -27,6 +27,13 @@ FLAVOURS = {
                          services=('nova', 'cinder', 'glance'), disk_size='4G', memory_mb=3072),
     # What our package has as extras: for the command on a terminal, and for the verification service.
     'extras': Flavour(requirements='requirements-extras.txt'),
+    # Debian's own Cinder with all its services.  The first word is a hook of apt's: no database is to be made, and the
+    # package, which asks for the address of this host, must get an answer where there is no route.
+    'cinder': Flavour(packages=('-oDPkg::Pre-Invoke::=echo cinder-common cinder/configure_db boolean false'
+                                ' | debconf-set-selections; echo "127.0.0.1 $(hostname)" >>/etc/hosts',
+                                'cinder-api', 'cinder-scheduler', 'cinder-volume', 'cinder-backup', 'python3-cinderclient',
+                                'rabbitmq-server', 'targetcli-fb', 'qemu-utils', 'thin-provisioning-tools', 'dbus'),
+                      disk_size='5G', memory_mb=6144),
 }
 
 

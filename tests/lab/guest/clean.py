@@ -19,6 +19,10 @@ def force():
         Path(file).unlink()
     nfs.remove_everything()
     _remove_rbd()
+    if host.CINDER_DATA.exists():
+        # Imported here: its client of HTTP costs every other session most of a second.
+        from guest import cinder
+        cinder.clean()
     resisted = nvmet.clean()
     if _initiator_is_clean():
         loop_disks.remove_everything()

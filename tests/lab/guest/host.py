@@ -14,6 +14,10 @@ ISCSI_DATABASE = Path('/etc/iscsi')
 WWIDS = Path('/etc/multipath/wwids')
 HELPER_PROGRAMS = ('iscsiadm', 'multipath', 'scsi_id', 'sg_inq', 'nvme', 'mdadm', 'cryptsetup', 'tee', 'blockdev',
                    'rbd')
+# The storage of the cinder image: what lies below its targets, and its services, belong to no attach.
+CINDER_DATA = Path('/run/lab/cinder')
+CINDER_MAPS = 'cinder--lvm'
+CINDER_CONFIGURATION = '/etc/cinder/cinder.conf'
 
 
 def read(path):
@@ -95,10 +99,11 @@ def node_records():
 
 
 def dm_devices():
-    """{'dm-N': {'name', 'uuid', 'slaves'}} of every device-mapper device."""
-    return {name: {'name': read(SYS / 'block' / name / 'dm/name'), 'uuid': read(SYS / 'block' / name / 'dm/uuid') or '',
-                   'slaves': entries(SYS / 'block' / name / 'slaves')}
-            for name in entries(SYS / 'block') if name.startswith('dm-')}
+    """{'dm-N': {'name', 'uuid', 'slaves'}} of every device-mapper device that is not Cinder's own storage."""
+    found = {name: {'name': read(SYS / 'block' / name / 'dm/name'), 'uuid': read(SYS / 'block' / name / 'dm/uuid') or '',
+                    'slaves': entries(SYS / 'block' / name / 'slaves')}
+             for name in entries(SYS / 'block') if name.startswith('dm-')}
+    return {name: device for name, device in found.items() if not (device['name'] or '').startswith(CINDER_MAPS)}
 
 
 def multipath_maps():
@@ -114,8 +119,9 @@ def map_of(wwid):
 
 
 def links():
-    """{'/dev/disk/by-id/...': target} of the two link directories the connectors use."""
+    """{'/dev/disk/by-id/...': target} of the two link directories the connectors use; none to Cinder's own storage."""
     found = {}
+    storage = _cinder_devices()
     for directory in ('by-id', 'by-path'):
         for name in entries(f'/dev/disk/{directory}'):
             path = f'/dev/disk/{directory}/{name}'
@@ -123,7 +129,14 @@ def links():
                 found[path] = os.path.basename(os.readlink(path))
             except OSError:
                 continue
-    return found
+    return {path: target for path, target in found.items() if target not in storage}
+
+
+def _cinder_devices():
+    if not CINDER_DATA.exists():
+        return set()
+    maps = {name for name in entries(SYS / 'block') if (read(SYS / 'block' / name / 'dm/name') or '').startswith(CINDER_MAPS)}
+    return maps | set(loop_devices(cinder=True))
 
 
 def files_in_dev():
@@ -169,10 +182,11 @@ def network_mounts():
     return sorted((device, path, options) for device, path, kind, options, *_ in words if kind in ('nfs', 'nfs4'))
 
 
-def loop_devices():
-    """{'loopN': backing file} of the loop devices in use."""
-    return {name: read(SYS / 'block' / name / 'loop/backing_file') for name in entries(SYS / 'block')
-            if (SYS / 'block' / name / 'loop').exists()}
+def loop_devices(cinder=False):
+    """{'loopN': backing file} of the loop devices in use; of Cinder's own ones only when asked."""
+    found = {name: read(SYS / 'block' / name / 'loop/backing_file') for name in entries(SYS / 'block')
+             if (SYS / 'block' / name / 'loop').exists()}
+    return {name: file for name, file in found.items() if (file or '').startswith(f'{CINDER_DATA}/') == cinder}
 
 
 def nvme_controllers(nqn=None):
@@ -206,21 +220,31 @@ def md_arrays():
 
 
 def helper_processes():
-    """{pid: command line} of programs and privsep daemons that os_brick starts, and of workers."""
-    found = {}
+    """{pid: command line} of programs and privsep daemons that os_brick starts, and of workers; no service's daemons."""
     zygotes = zygote_pids()
-    for pid in entries('/proc'):
-        if not pid.isdigit() or pid in zygotes:
-            continue
+    found = {}
+    for pid, words in _command_lines():
+        line = ' '.join(words)
+        starts = os.path.basename(words[0]) in HELPER_PROGRAMS or any(
+            part in line for part in ('privsep', 'guest/worker.py', 'guest.zygote '))
+        if starts and str(pid) not in zygotes and CINDER_CONFIGURATION not in line:
+            found[pid] = line
+    return found
+
+
+def cinder_processes():
+    """{pid: command line} of Cinder's services and of the privileged daemons they have."""
+    return {pid: ' '.join(words) for pid, words in _command_lines() if CINDER_CONFIGURATION in words}
+
+
+def _command_lines():
+    """(pid, arguments) of every process."""
+    for pid in filter(str.isdigit, entries('/proc')):
         try:
-            words = Path(f'/proc/{pid}/cmdline').read_bytes().split(b'\0')
+            words = Path(f'/proc/{pid}/cmdline').read_bytes().rstrip(b'\0').split(b'\0')
         except OSError:
             continue
-        line = b' '.join(words).decode(errors='replace').strip()
-        program = os.path.basename(words[0].decode(errors='replace'))
-        if program in HELPER_PROGRAMS or any(part in line for part in ('privsep', 'guest/worker.py', 'guest.zygote ')):
-            found[int(pid)] = line
-    return found
+        yield int(pid), [word.decode(errors='replace') for word in words]
 
 
 def connecting_portals():

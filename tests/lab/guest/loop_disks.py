@@ -32,7 +32,7 @@ class LoopDisk:
 
 
 def remove_everything():
-    if host.loop_devices():
-        command.run('losetup', '--detach-all', check=False)
+    for name in host.loop_devices():
+        command.run('losetup', '--detach', f'/dev/{name}', check=False)
     for file in Path(FILES).glob(f'{PREFIX}*'):
         file.unlink()
