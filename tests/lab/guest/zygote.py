@@ -29,8 +29,9 @@ NEEDED = ('oslo_privsep.daemon', 'oslo_concurrency.lockutils', 'oslo_concurrency
           'os_brick.initiator.connector')
 # What a service has imported beside it, by its name; they cannot share a process, their options collide.
 SERVICES = {'nova': ('nova.virt.libvirt.driver', 'nova.virt.libvirt.volume.iscsi', 'nova.virt.libvirt.volume.fibrechannel',
-                     'nova.virt.libvirt.volume.nvme', 'nova.keymgr.conf_key_mgr'),
-            'cinder': ('cinder.volume.driver', 'cinder.volume.volume_utils', 'cinder.keymgr.conf_key_mgr'),
+                     'nova.virt.libvirt.volume.nvme', 'nova.virt.libvirt.volume.nfs', 'nova.keymgr.conf_key_mgr'),
+            'cinder': ('cinder.volume.driver', 'cinder.volume.volume_utils', 'cinder.backup.drivers.nfs',
+                       'cinder.keymgr.conf_key_mgr'),
             'glance': ('glance_store._drivers.cinder.store',),
             'brick_ext': ('brick_cinderclient_ext.client',)}
 # Loaded ahead when the package has them.

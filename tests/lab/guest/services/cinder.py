@@ -1,8 +1,9 @@
-"""A Cinder volume driver whose array is the lab's target: attach, detach and copy are Cinder's own code."""
+"""A Cinder volume driver whose array is the lab's target or file server: attach, detach, copy and backup are Cinder's own code."""
 
 import types
 
-from cinder import context
+from cinder import context, coordination
+from cinder.backup.drivers import nfs
 from cinder.volume import driver, volume_utils
 
 
@@ -36,6 +37,18 @@ class Driver(driver.VolumeDriver):
 
     def remove_export(self, _context, volume):
         self.calls.append(f'remove_export {volume.id}')
+
+
+class ShareDriver(Driver):
+    """The same for volumes in shares: the connection tells where to mount them, too."""
+
+    def __init__(self, connections, base):
+        super().__init__(connections, multipath=False)
+        self.base = base
+
+    def initialize_connection(self, volume, connector):
+        self.calls.append(f'initialize_connection {volume.id} {connector["host"]}')
+        return {'driver_volume_type': 'nfs', 'data': dict(self.connections[volume.id]), 'mount_point_base': self.base}
 
 
 class VolumeService:
@@ -91,3 +104,22 @@ class VolumeService:
 
     def calls(self):
         return self.driver.calls
+
+
+class ShareService(VolumeService):
+    """A cinder-volume whose volumes are files of a file server, and a cinder-backup beside it."""
+
+    def __init__(self, connections, base):
+        super().__init__(connections)
+        self.driver = ShareDriver(connections, base)
+
+    def back_up(self, container, name, text):
+        """Write one object of a backup into the share of the configuration; where it is mounted, and what is read back."""
+        coordination.COORDINATOR.start()
+        backups = nfs.NFSBackupDriver(self.context)
+        backups.check_for_setup_error()
+        backups.put_container(container)
+        with backups.get_object_writer(container, name) as file:
+            file.write(text.encode())
+        with backups.get_object_reader(container, name) as file:
+            return backups.backup_path, file.read().decode()

@@ -2,15 +2,19 @@
 
 import types
 
-from nova import context
+from nova import context, objects
 from nova.virt.libvirt import driver
+from nova.virt.libvirt.volume import mount
 
 
 class Host:
     """What nova.virt.libvirt.host.Host is asked for around a volume."""
 
     def __init__(self):
-        self.secrets = {}
+        self.secrets, self.guests = {}, []
+
+    def list_guests(self, only_running=True):
+        return self.guests
 
     def find_secret(self, usage, name):
         return self.secrets.get((usage, name))
@@ -23,13 +27,16 @@ class Host:
 
 
 class VolumeAPI:
-    """Cinder, as far as an encrypted volume is concerned."""
+    """Cinder, as far as an encrypted volume, or one with several attachments, is concerned."""
 
     def __init__(self, encryption):
-        self.encryption = encryption
+        self.encryption, self.attachments = encryption, {}
 
     def get_volume_encryption_metadata(self, _context, _volume_id):
         return dict(self.encryption)
+
+    def get(self, _context, _volume_id):
+        return {'attachments': self.attachments}
 
 
 class Compute:
@@ -65,6 +72,18 @@ class Compute:
 
     def disconnect(self, connection_info, force=False):
         self.driver._disconnect_volume(self.context, connection_info, self.instance, force=force)
+
+    def libvirt_is_up(self, *files):
+        """Nova looks through the domains; the instance's has these files for disks."""
+        disks = [types.SimpleNamespace(source_type='file', source_path=path) for path in files]
+        self.driver._host.guests = [types.SimpleNamespace(uuid=self.instance.uuid, get_all_disks=lambda: disks)]
+        mount.get_manager().host_up(self.driver._host)
+
+    def attached_to(self, here, elsewhere):
+        """What Cinder and Nova's database tell: to so many instances of this host, and so many of others."""
+        names = [f'instance-{number}' for number in range(here + elsewhere)]
+        self.driver._volume_api.attachments = {name: {} for name in names}
+        objects.InstanceList.get_uuids_by_host = lambda _context, _host: names[:here]
 
     def secrets(self):
         """How many there are; the secrets themselves are nobody's business."""
