@@ -387,9 +387,7 @@ fn a_portal_that_comes_back_joins_the_map() {
     attach(&fake, &properties, &multipath());
     assert_eq!(fake.slaves(), ["sda"]);
     fake.start_portal(&second);
-    fake.wait_for("the path of the portal that came back", |state| {
-        state.maps.values().any(|map| map.slaves.len() == 2)
-    });
+    fake.wait_for("the path that came back", |state| state.maps.values().any(|map| map.slaves.len() == 2));
     detach(&fake, &properties, &multipath());
     fake.assert_clean();
 }
