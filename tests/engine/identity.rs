@@ -1,5 +1,7 @@
 //! The right disk or none: leftovers, paths that disagree, identities the caller names.
 
+use std::time::Duration;
+
 use os_brick_engine::error::Error;
 use serde_json::{Value, json};
 
@@ -259,9 +261,10 @@ fn ic_27_an_attach_that_fails_takes_its_own_path_out_of_a_map_in_use() {
     let attached = attach(&fake, &all_paths(&[&first], IQN, 1), &multipath());
     let join = Trouble::Then(|machine, state| {
         let sid = *state.sessions.keys().next_back().expect("the second session is there");
-        let disk = machine.add_disk(state, sid, 1).expect("the LUN is mapped");
+        let disk = state.disk_at(sid, 1).expect("the disk comes with the write");
         machine.multipathd_sees(state, &disk);
     });
+    fake.behave(|manners| manners.disk_delay = Duration::ZERO);
     fake.trouble("host3/scan", join);
     let wrong = merged(&all_paths(&[&first, &second], IQN, 1), &json!({"wwn": "60014059999999999999999999999999"}));
     let enforced = settings(&json!({"use_multipath": true, "enforce_identity": true}));

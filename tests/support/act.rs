@@ -194,11 +194,11 @@ impl Machine {
         if ends_session {
             return self.remove_session(state, sid);
         }
-        self.scan(sid, what, state.manners.disk_delay);
+        self.scan(state, sid, what);
     }
 
-    /// `channel target lun`, each a number or `-`: the disk comes a moment after the write.
-    fn scan(&self, sid: u32, what: &str, delay: Duration) {
+    /// `channel target lun`, each a number or `-`: the disk comes with the write, or a moment after it.
+    fn scan(&self, state: &mut State, sid: u32, what: &str) {
         let parts: Vec<&str> = what.split(' ').collect();
         let [channel, target, lun] = parts[..] else {
             panic!("a scan names channel, target and LUN, not {what:?}");
@@ -207,6 +207,9 @@ impl Machine {
             return;
         }
         let lun: u64 = lun.parse().expect("a scan for every LUN brings in disks of other volumes");
-        self.later(delay, move |machine, state| drop(machine.add_disk(state, sid, lun)));
+        match state.manners.disk_delay {
+            Duration::ZERO => drop(self.add_disk(state, sid, lun)),
+            delay => self.later(delay, move |machine, state| drop(machine.add_disk(state, sid, lun))),
+        }
     }
 }
