@@ -221,7 +221,7 @@ fn nv_19_a_leftover_of_another_volume_is_not_the_volume() {
     let (fake, [portal]) = host_with_volume();
     fake.connected(&portal, NQN, "live");
     // The storage gave number 1 to another volume and the volume number 5, and announced neither.
-    fake.nvme_state(|nvme| nvme.delay = Duration::from_millis(300));
+    fake.nvme_state(|nvme| nvme.delay = Duration::from_secs(2));
     fake.map_namespace(NQN, 1, Namespace::number(7));
     fake.map_namespace(NQN, 5, Namespace::number(1));
     assert_eq!(attach(&fake, &volume(NQN, &[&portal], 1), &single()), "/dev/nvme0n2");
