@@ -13,8 +13,6 @@ from guest import clean, command, floor, turns
 
 ROUNDS = 5
 GRACE = 2
-# Longer than udev's work for three disks and another attach.
-LONG_GRACE = 40
 
 
 def run(lab):
@@ -113,7 +111,6 @@ def neighbour(lab):
         target.black_hole(target.portals[2])
         beside(lab, 'ours', make, (properties, other), ('1 of 4 portals dead', 'neighbour begun with that'))
         caller.close()
-        while_waited_for(lab, properties, other, target.luns[1])
         target.restore(target.portals[2])
 
 
@@ -132,21 +129,3 @@ def beside(lab, package, make, properties, operations):
     for each, answer in zip(properties, answers):
         make().disconnect_volume(each, answer.value)
     calm(lab)
-
-
-def while_waited_for(lab, properties, other, disk):
-    """The first attach has all it can get and only waits for the dead portal; udev has nothing left to do."""
-    caller = lab.caller(log_level='INFO', conf={'portal_grace_period': LONG_GRACE})
-    make = lambda: caller.connector('ISCSI', use_multipath=True)
-    first = make().start('connect_volume', properties)
-    lab.poll.became_true(lambda: len(lab.host.map_of(disk.wwid)[1]) == 3, LONG_GRACE)
-    calm(lab)
-    answer = make().connect_volume(other)
-    lab.measured('neighbour while only the dead portal is waited for connect|ours', answer.seconds)
-    lab.check('the first attach still waits for its dead portal', not first.done(), 'it had returned')
-    one = first.wait(900)
-    calm(lab)
-    make().disconnect_volume(other, answer.value)
-    make().disconnect_volume(properties, one.value)
-    calm(lab)
-    caller.close()
