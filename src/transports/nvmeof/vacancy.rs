@@ -174,7 +174,8 @@ impl Watched {
     }
 
     fn look_or_give_up(&self) -> Look {
-        let look = self.look().unwrap_or_else(|error| Look::Wait(error.describe()));
+        // A panic must not end the thread: the others would be watched by nobody.
+        let look = fan_out::contained(|| self.look()).unwrap_or_else(|error| Look::Wait(error.describe()));
         if matches!(look, Look::Wait(_)) && Instant::now() > self.until {
             info!(target: NVMEOF, "{self} stays: it {}", look.why());
             return Look::Over("is left to the next detach".to_owned());
