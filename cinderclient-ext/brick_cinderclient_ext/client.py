@@ -7,6 +7,7 @@ from typing import Any, Callable, Optional
 import cinderclient
 from cinderclient import api_versions
 from cinderclient import exceptions
+from os_brick import exception
 from os_brick.initiator import connector
 from oslo_utils import strutils
 from pbr import version as pbr_version
@@ -81,7 +82,13 @@ class Client:
 
         # Before the call: Ctrl-C may arrive when the device is there already.
         rollback.add('disconnect the volume', disconnect, host=True)
-        device_info = brick.connect_volume(properties)
+        try:
+            device_info = brick.connect_volume(properties)
+        except exception.InvalidParameterValue:
+            # Connectors look at the properties before they touch the host, and a disconnect
+            # would refuse the same ones.
+            rollback.drop()
+            raise
         return device_info
 
     def get_connector(self, multipath: bool = False, enforce_multipath: bool = False,

@@ -72,6 +72,15 @@ def test_a_connect_that_fails_or_is_interrupted_leaves_nothing(brick, cinder, vo
     assert untouched(cinder, volume, host)
 
 
+def test_properties_the_host_refuses_leave_nothing(brick, cinder, volume, host):
+    """Its disconnect refuses them too: there is nothing of such a volume on the host."""
+    for call in 'connect', 'disconnect':
+        host.faults[call] = (exception.InvalidParameterValue(err='target_lun: no number'), False)
+    with pytest.raises(exception.InvalidParameterValue, match='target_lun: no number'):
+        brick.attach(volume['id'], 'here')
+    assert untouched(cinder, volume, host)
+
+
 def test_the_export_stays_when_the_host_cannot_be_cleaned(brick, cinder, volume, host, caplog):
     """Else the LUN could become another volume's under the device that is left."""
     host.faults['connect'] = (KeyboardInterrupt(), True)
