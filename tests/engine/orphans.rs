@@ -69,6 +69,7 @@ fn se_08_a_reused_lun_is_seen_by_asking() {
         .flat_map(|disk| [format!("/sys/block/{disk}/device/vpd_pg83: {was}"), format!("/dev/{disk} now: {now}")]);
     let commands = [
         format!("multipathd disablequeueing map {was}"),
+        "udevadm settle --timeout=30".to_owned(),
         format!("multipath -f {was}"),
         "echo 1 > /sys/block/sda/device/delete".to_owned(),
         "echo 1 > /sys/block/sdb/device/delete".to_owned(),
@@ -155,7 +156,11 @@ fn a_map_whose_paths_are_gone_or_down() {
     let (fake, _) = host_with_map();
     let id = Volume::number(1).id();
     let uuid = format!("/sys/block/dm-0/dm/uuid: mpath-{id}");
-    let flush = [format!("multipathd disablequeueing map {id}"), format!("multipath -f {id}")];
+    let flush = [
+        format!("multipathd disablequeueing map {id}"),
+        "udevadm settle --timeout=30".to_owned(),
+        format!("multipath -f {id}"),
+    ];
     for sid in [1, 2] {
         fake.machine.set_session_state(sid, "FAILED");
     }

@@ -44,6 +44,8 @@ pub fn remove(volume: &Volume) -> Vec<String> {
     let mut commands = end_uses(volume);
     if let (Kind::Multipath, Some(name)) = (volume.kind, &volume.name) {
         commands.push(format!("multipathd disablequeueing map {}", word(name)));
+        // What changed last, udev still has open.
+        commands.push("udevadm settle --timeout=30".to_owned());
         commands.push(format!("multipath -f {}", word(name)));
     }
     commands.extend(volume.paths.iter().map(delete));

@@ -7,7 +7,7 @@ lets go of what the maker had to hold.
 import os
 from pathlib import Path
 
-from guest import command, host, nvmet
+from guest import command, host, nvmet, poll
 
 INITIATOR = Path('/etc/iscsi/initiatorname.iscsi')
 LINK = Path('/dev/disk/by-id/os-brick+dev+dm-99')
@@ -28,6 +28,10 @@ def attached(lab, caller, portals=2):
 
 def delete(disk):
     Path(f'/sys/block/{disk}/device/delete').write_text('1')
+
+
+def multipathd_paths():
+    return command.run('multipathd', 'show', 'paths', 'raw', 'format', '%d').split()
 
 
 def nothing():
@@ -53,6 +57,7 @@ def map_without_paths(lab, caller):
     held = os.open(f'/dev/{device}', os.O_RDONLY)
     for disk in disks:
         delete(disk)
+    poll.until(lambda: not multipathd_paths(), 60, 'multipathd has tried, and will not again')
     return device, lambda: os.close(held)
 
 
@@ -86,6 +91,7 @@ def session_without_disks(lab, caller):
 def record_without_session(lab, caller):
     target, _, _ = attached(lab, caller, portals=1)
     command.run('iscsiadm', '-m', 'node', '-T', target.iqn, '-p', target.portals[0], '--logout')
+    command.run('udevadm', 'settle', '--timeout=60', check=False)
     return f'{target.portals[0]} {target.iqn}', nothing
 
 

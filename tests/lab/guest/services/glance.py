@@ -33,7 +33,7 @@ class ImageService:
         data = text.encode() * repeat
         return self.store.add(image, io.BytesIO(data), len(data), 'sha512', context=self.context)[:3]
 
-    def get(self, url, text, repeat):
+    def read(self, url, text, repeat):
         """(whether the image is this data, bytes read)."""
         where = location.Location('cinder', store.StoreLocation, cfg.CONF, uri=url)
         chunks, _size = self.store.get(where, context=self.context)

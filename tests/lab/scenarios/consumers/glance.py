@@ -32,7 +32,7 @@ def image(lab, service, disk):
     lab.equal('where it is', (url, size), (f'cinder://{disk.serial}', len(TEXT) * REPEAT))
     lab.check('the array holds it', disk.content(0, 3 * len(TEXT)) == TEXT.encode() * 3)
     gone(lab, 'after the upload')
-    answer = service.get(url, TEXT, REPEAT)
+    answer = service.read(url, TEXT, REPEAT)
     lab.measured('read it', answer.seconds)
     lab.equal('the same image comes back', answer.value, (True, len(TEXT) * REPEAT))
     gone(lab, 'after the download')

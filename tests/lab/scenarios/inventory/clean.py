@@ -18,7 +18,13 @@ PACKAGES = ('ours',)
 SECONDS = 60
 TIMEOUT = 600
 
+# A disk alone stays one: no map over it goes later than its session, and leaves its line in the wwids file.
+ALONE = ('session_without_disks', 'record_without_session')
 MOUNT_POINT = '/run/lab/mounted'
+
+
+def MULTIPATH(variant):
+    return {'find_multipaths': 'yes'} if variant in ALONE else None
 
 
 def run(lab):

@@ -1,6 +1,6 @@
 """Each kind of leftover made for real, found with its evidence, and mended by the commands the finding names."""
 
-from guest import command, host, orphaned
+from guest import command, host, orphaned, poll
 
 LEDGER = ('SE-08',)
 VARIANTS = ('reused_lun', 'mixed_identities', 'map_without_paths', 'path_outside_map', 'luks_over_nothing',
@@ -42,14 +42,21 @@ def run(lab):
     mend_the_rest(lab, look)
 
 
+def flushed(name):
+    command.run('multipath', '-f', name, check=False)
+    return name not in [device['name'] for device in host.dm_devices().values()]
+
+
 def mend_the_rest(lab, look):
     """What the commands bring back, such as the disk a LUN really maps, goes like any other device."""
+    # Before their disks: udev, at work on a map without paths, waits in it for ever.
+    command.run('udevadm', 'settle', '--timeout=60', check=False)
+    for name in [device['name'] for device in host.dm_devices().values()]:
+        poll.until(lambda name=name: flushed(name), 60, f'{name} is not in use')
     for session in command.run('iscsiadm', '-m', 'session', check=False).splitlines():
         iqn, portal = session.split()[3], session.split()[2].partition(',')[0]
         command.run('iscsiadm', '-m', 'node', '-T', iqn, '-p', portal, '--logout', check=False)
         command.run('iscsiadm', '-m', 'node', '-T', iqn, '-p', portal, '--op', 'delete', check=False)
-    for name in [device['name'] for device in host.dm_devices().values()]:
-        command.run('multipath', '-f', name, check=False)
     # `multipath -f` leaves the identity among those multipathd knows.
     for wwid in host.wwids():
         command.run('multipath', '-w', wwid, check=False)

@@ -220,6 +220,8 @@ def started_anew(lab, directory, caller, _):
         again, record = only(lab, directory)
         lab.equal('the record is of the new attach', (again, record['boot_id'], record['state']), (name, OTHER_BOOT_ID, 'attached'))
         device = os.path.basename(host.real_device(info['path']))
+        command.run('udevadm', 'settle', '--timeout=120', check=False)
+        lab.check_paths('attached again', target.luns[1], 2)
         lab.equal('whose it is', standings(directory), {device: 'attached'})
     lab.check('the kernel says its own again', host.read(BOOT_ID) == this_boot)
     lab.equal('a volume of before that is here', (standings(directory), findings(directory)), ({device: 'stale'}, (0, {})))
