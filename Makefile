@@ -20,9 +20,10 @@ TOOLS := bindep==2.14.0 maturin==1.16.0 reno==4.1.0 setuptools==80.9.0 tox==4.67
 # Of bindep.txt: what is installed.
 PROFILES := test build
 
-# Cheap and telling first.  The lab boots virtual machines and comes last.
-QUICK := lint,tidy,docs,engine
-PACKAGE := stubs,py3,ext,contract,packaging,boundary,consumers
+# Cheap and telling first; then what waits more than it works, two at a time.  The lab boots virtual machines and comes
+# last, by itself.
+QUICK := lint,tidy,docs
+LONG := engine,stubs,py3,ext,contract,packaging,boundary,consumers
 
 .PHONY: help  ## these lines
 help:
@@ -67,7 +68,8 @@ test: check
 
 .PHONY: check  ## everything CI runs except the lab
 check: setup
-	$(TOX) --fail-fast -e $(QUICK),$(PACKAGE)
+	$(TOX) --fail-fast -e $(QUICK)
+	$(BIN)/tox run-parallel --colored=no --parallel 2 --parallel-no-spinner --fail-fast -e $(LONG)
 
 .PHONY: lint  ## format, clippy, ruff, spelling
 lint: setup

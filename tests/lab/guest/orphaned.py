@@ -57,7 +57,7 @@ def map_without_paths(lab, caller):
     held = os.open(f'/dev/{device}', os.O_RDONLY)
     for disk in disks:
         delete(disk)
-    poll.until(lambda: not multipathd_paths(), 60, 'multipathd has tried, and will not again')
+    poll.until(lambda: not set(disks) & set(multipathd_paths()), 60, 'multipathd has tried, and will not again')
     return device, lambda: os.close(held)
 
 
