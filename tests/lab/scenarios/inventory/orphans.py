@@ -42,22 +42,23 @@ def run(lab):
     mend_the_rest(lab, look)
 
 
-def flushed(name):
-    command.run('multipath', '-f', name, check=False)
-    return name not in [device['name'] for device in host.dm_devices().values()]
-
-
 def mend_the_rest(lab, look):
     """What the commands bring back, such as the disk a LUN really maps, goes like any other device."""
-    # Before their disks: udev, at work on a map without paths, waits in it for ever.
-    command.run('udevadm', 'settle', '--timeout=60', check=False)
-    for name in [device['name'] for device in host.dm_devices().values()]:
-        poll.until(lambda name=name: flushed(name), 60, f'{name} is not in use')
     for session in command.run('iscsiadm', '-m', 'session', check=False).splitlines():
         iqn, portal = session.split()[3], session.split()[2].partition(',')[0]
         command.run('iscsiadm', '-m', 'node', '-T', iqn, '-p', portal, '--logout', check=False)
         command.run('iscsiadm', '-m', 'node', '-T', iqn, '-p', portal, '--op', 'delete', check=False)
+    poll.until(no_map, 60, 'the maps can go')
     # `multipath -f` leaves the identity among those multipathd knows.
     for wwid in host.wwids():
         command.run('multipath', '-w', wwid, check=False)
     lab.eventually('nothing is left to find', lambda: not look()['findings'], 20, lambda: look()['findings'])
+
+
+def no_map():
+    names = [device['name'] for device in host.dm_devices().values()]
+    for name in names:
+        # Else udev, at work on a map without paths, waits in it for ever.
+        command.run('multipathd', 'disablequeueing', 'map', name, check=False)
+        command.run('multipath', '-f', name, check=False)
+    return not names
