@@ -47,6 +47,8 @@ def run(lab):
     cut_off(lab, peer, target, information)
     peer.call('os:kill', there.get('pid'), signal.SIGTERM)
     lab.equal('the service of b ends', there.wait(60)['code'], 0)
+    # The detach that was killed did not come to it: multipath remembers the identity until the volume's next detach.
+    peer.call('guest.command:run', 'multipath', '-w', disk.wwid)
     lab.equal('nothing is left on the other host', leftovers.difference(before, peer.call('guest.leftovers:snapshot')), {})
     code, told = verify('absent')
     lab.equal('a host that gives no answer', (code, results(told)), (1, {'a': ('absent', 'as expected'), 'b': ('unknown', 'unknown')}))
