@@ -10,17 +10,19 @@ use crate::devices::multipath::{self, Formation};
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::host::programs::multipathd;
-use crate::host::view::block;
 use crate::host::view::device_mapper::Map;
+use crate::host::view::{block, udev};
 use crate::identifiers::{DeviceName, Wwid};
 use crate::log::DEVICES;
 
-/// How long multipathd has for a map after udev has shown it a disk (upstream waits as long).
+/// How long multipathd has for a map after udev was done with the disks (upstream waits as long).
 const NO_MAP: Duration = Duration::from_secs(10);
 /// How long udev has for that when many disks arrive at once.
 const UDEV_BACKLOG: Duration = Duration::from_secs(90);
 /// How long multipathd has to form a map before it is told again.
 const INSIST: Duration = Duration::from_secs(5);
+/// The same while udev works: a disk it is not done with is nothing multipathd could use, but it would list it.
+const INSIST_AT_WORK: Duration = Duration::from_secs(30);
 
 #[derive(Default)]
 pub struct MapWatch {
@@ -31,7 +33,7 @@ pub struct MapWatch {
     usable_since: Option<Instant>,
     /// Since when all disks are there.
     complete: Option<Instant>,
-    /// Since when multipathd has known one of them.
+    /// Since when multipathd has known one of them, and udev is at rest.
     seen: Option<Instant>,
 }
 
@@ -49,7 +51,8 @@ impl MapWatch {
             (Some(map), _) if is_usable(host, map) => self.usable_since = Some(Instant::now()),
             (None, Some(identity)) => {
                 self.formation.help(host, identity, disks);
-                if !self.insisted && first.elapsed() > INSIST {
+                let patience = if udev::is_at_work(&host.root) { INSIST_AT_WORK } else { INSIST };
+                if !self.insisted && first.elapsed() > patience {
                     self.insisted = true;
                     self.formation.insist(host, identity, disks);
                 }
@@ -71,9 +74,15 @@ impl MapWatch {
     /// within `ready`.
     pub fn is_hopeless(&mut self, host: &Host, disks: &[DeviceName], ready: Duration) -> Result<bool> {
         let complete = *self.complete.get_or_insert_with(Instant::now);
-        if complete.elapsed() < UDEV_BACKLOG && !self.is_seen(host, disks) {
-            // Not multipathd's turn yet.
-            return Ok(false);
+        if complete.elapsed() < UDEV_BACKLOG {
+            let at_work = udev::is_at_work(&host.root);
+            if at_work {
+                self.seen = None;
+            }
+            if at_work || !self.is_seen(host, disks) {
+                // Not multipathd's turn yet.
+                return Ok(false);
+            }
         }
         let since = *self.seen.get_or_insert_with(Instant::now);
         match &self.map {

@@ -137,6 +137,22 @@ all_at_once! {
         assert_eq!(fake.disks(), Vec::<String>::new());
     }
 
+    /// IC-25: many disks at once, and multipathd is told of one udev has not done.
+    #[test]
+    fn a_map_is_waited_for_as_long_as_udev_works() {
+        let (fake, portals) = host_with_portals::<1>();
+        fake.behave(|manners| {
+            manners.find_multipaths = "yes";
+            manners.udev_delay = Duration::from_secs(13);
+        });
+        let properties = all_paths(&portals, IQN, 1);
+        let attachment = attach(&fake, &properties, &multipath());
+        assert_eq!(attachment.path, "/dev/dm-0");
+        fake.behave(|manners| manners.udev_delay = Duration::from_millis(2));
+        detach(&fake, &properties, &multipath());
+        fake.assert_clean();
+    }
+
     /// MP-20: multipath is wished for, not enforced, and not there.
     #[test]
     fn mp_19_without_multipathd_a_disk_is_returned() {

@@ -31,7 +31,9 @@ impl Machine {
             return;
         };
         state.watched.insert(disk.to_owned(), wwid.clone());
-        if !state.manners.forms_maps || state.map_over(disk).is_some() {
+        // By `add path` before udev was done: "missing udev info", and no map.
+        let is_known = !state.at_udev.contains(disk);
+        if !is_known || !state.manners.forms_maps || state.map_over(disk).is_some() {
             return;
         }
         if let Some(device) = state.maps.iter().find(|(_, map)| map.wwid == wwid).map(|(device, _)| device.clone()) {

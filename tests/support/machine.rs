@@ -1,6 +1,6 @@
 //! The state of the pretend machine, what was done to it, and what goes wrong on it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
@@ -148,6 +148,8 @@ pub struct State {
     pub disks: BTreeMap<String, Disk>,
     pub maps: BTreeMap<String, Map>,
     pub nvme: Nvme,
+    /// The disks udev has not done yet.
+    pub at_udev: BTreeSet<String>,
     /// The disks multipathd watches, with the identity it took from udev.
     pub watched: BTreeMap<String, String>,
     pub logins: Vec<Login>,

@@ -2,6 +2,9 @@
 
 use super::machine::{Disk, Machine, Session, State};
 
+/// There while udev works.
+const QUEUE: &str = "/run/udev/queue";
+
 /// udev's path_id: decimal below 256, else the hexadecimal of the 64-bit LUN.
 pub fn by_path_lun(lun: u64) -> String {
     if lun < 256 { lun.to_string() } else { format!("0x{:04x}{:04x}00000000", lun & 0xffff, (lun >> 16) & 0xffff) }
@@ -22,7 +25,13 @@ impl Machine {
     pub fn udev_adds_disk(&self, state: &mut State, name: &str) {
         let name = name.to_owned();
         let map_delay = state.manners.map_delay;
+        state.at_udev.insert(name.clone());
+        self.tree.write(QUEUE, "");
         self.later(state.manners.udev_delay, move |machine, state| {
+            state.at_udev.remove(&name);
+            if state.at_udev.is_empty() {
+                machine.tree.remove(QUEUE);
+            }
             let Some(disk) = state.disks.get(&name).cloned() else {
                 return;
             };

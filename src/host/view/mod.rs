@@ -16,4 +16,5 @@ pub mod nvme_core;
 pub mod nvme_identify;
 pub mod nvme_namespace;
 pub mod scsi;
+pub mod udev;
 pub mod zfcp;
