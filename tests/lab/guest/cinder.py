@@ -121,7 +121,7 @@ class Cinder:
             (DATA / f'{name}.pid').write_text(str(process.pid))
         wanted = {'cinder-scheduler': 1, 'cinder-volume': len(BACKENDS), 'cinder-backup': 1}
         poll.until(lambda: self.api.services_up() == wanted, 900, 'all services are up', interval=1)
-        poll.until(lambda: len(self.api.pools()) == len(BACKENDS), 300, 'the scheduler knows the pools', interval=1)
+        poll.until(lambda: len(self.api.pools()) == len(BACKENDS), 900, 'the scheduler knows the pools', interval=1)
         self.say('all services are up')
         for name in BACKENDS:
             self.api.create_type(name, volume_backend_name=name)
@@ -277,7 +277,8 @@ def remove_everything():
         command.run('vgremove', '-ff', '-y', group_of(name), check=False, seconds=120)
     for device in host.loop_devices(cinder=True):
         command.run('losetup', '--detach', f'/dev/{device}', check=False)
-    command.run('umount', DATA, check=False)
+    # A program of theirs that ends late still has something open in it.
+    command.run('umount', '--lazy', DATA, check=False)
     for path in (DATA, Path('/var/lib/rabbitmq/lab')):
         shutil.rmtree(path, ignore_errors=True)
 
