@@ -25,6 +25,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parents[1]
 #: For one process; what it has not run by then has vanished.
 LIMIT = 3600
+#: Of the long lists, for each processor.
+SHARES = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,8 +87,15 @@ class Runner:
 
     def all(self, jobs, processes):
         """The result files of the jobs, (consumer's name, side) -> paths."""
+        done = itertools.count(1)
+
+        def run(job):
+            path = self.run(job)
+            print(f'consumers: {job.title} ended, {next(done)} of {len(jobs)}', file=sys.stderr, flush=True)
+            return path
+
         with concurrent.futures.ThreadPoolExecutor(processes) as pool:
-            paths = list(pool.map(self.run, jobs))
+            paths = list(pool.map(run, jobs))
         results = {}
         for job, path in zip(jobs, paths):
             results.setdefault((job.consumer.name, job.side), []).append(path)
@@ -166,8 +175,8 @@ def main():
     given.out.mkdir(parents=True)
     sides = {'upstream': place / 'upstream', 'ours': wheel_folder(place, given.wheel, given.out)}
     runner = Runner(place, sides, given.out.resolve(), given.touched)
-    jobs = [Job(consumer, side, shard, given.jobs)
-            for consumer, shard, side in itertools.product(chosen, range(given.jobs), sides)]
+    shards = given.jobs * (SHARES if given.all else 1)
+    jobs = [Job(consumer, side, shard, shards) for consumer, shard, side in itertools.product(chosen, range(shards), sides)]
     results = runner.all(jobs, given.jobs)
     verdicts = {consumer.name: judge(consumer, runner, results) for consumer in chosen}
     report(verdicts)
