@@ -38,16 +38,24 @@ pub fn ask(portal: &Portal, timeout: Duration) -> Result<()> {
 }
 
 /// Asks until there is an answer, the time is up, or the answer is not wanted any more.  "Refused" is an answer.
+///
+/// Whoever begins meanwhile does not wait for it: silence is remembered from the first question on.
 pub fn wait_for_answer(portal: &Portal, wanted: &dyn Fn() -> Result<()>) -> Result<()> {
     let deadline = Instant::now() + ANSWER;
+    let mut was_silent = false;
     loop {
         wanted()?;
         let asked = Instant::now();
         let outcome = ask(portal, ONE_QUESTION);
         let silent = outcome.is_err() && asked.elapsed() >= ONE_QUESTION;
         if !silent {
+            if was_silent && outcome.is_ok() {
+                forget_failed(portal);
+            }
             return outcome;
         }
+        was_silent = true;
+        remember_failed(portal);
         if Instant::now() >= deadline {
             let reason = format!("no answer within {} s", ANSWER.as_secs());
             return Err(Error::PortalNotFound { portal: portal.to_string(), reason });

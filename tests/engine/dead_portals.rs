@@ -68,6 +68,22 @@ fn ic_23_one_of_four_portals_is_a_black_hole() {
     fake.assert_clean();
 }
 
+/// IC-23: who begins while another still asks the portal does not wait for it as well.
+#[test]
+fn ic_23_a_silent_portal_is_known_before_it_is_given_up() {
+    let (fake, [first, second]) = host_with_portals();
+    fake.map_lun(IQN, 2, Volume::number(2));
+    let dead = BlackHole::new();
+    let portals = [&first, &dead.name, &second];
+    attach(&fake, &all_paths(&portals, IQN, 1), &with_grace(1.5));
+    let (_, took) = timed(|| attach(&fake, &all_paths(&portals, IQN, 2), &with_grace(60.0)));
+    assert!(took.own < Duration::from_secs(3), "{took:?}");
+    for lun in [1, 2] {
+        detach(&fake, &all_paths(&portals, IQN, lun), &multipath());
+    }
+    fake.assert_clean();
+}
+
 /// LK-06: another volume is attached beside it in its own time.
 #[test]
 fn ic_23_a_neighbour_does_not_wait_for_a_hanging_portal() {

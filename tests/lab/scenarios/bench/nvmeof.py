@@ -18,7 +18,7 @@ import time
 
 from guest import floor, turns
 
-ROUNDS = 6
+ROUNDS = 5
 # The default of the option; written down because the bound of the variant `dead` is made of it.
 GRACE = 2
 CONNECTIONS = 12
