@@ -287,3 +287,17 @@ fn x_02_a_holder_that_is_no_multipath_map_is_none() {
     assert_eq!(fake.done("del map"), Vec::<String>::new());
     assert_eq!(fake.done("multipath -f"), Vec::<String>::new());
 }
+
+/// multipathd was told the identity, in vain; told it stays it would make a map of the next disk with it.
+#[test]
+fn ic_25_without_a_map_multipathd_is_told_again() {
+    let (fake, portals) = host_with_portals::<2>();
+    fake.behave(|manners| {
+        manners.forms_maps = false;
+        manners.find_multipaths = "yes";
+    });
+    let properties = all_paths(&portals, IQN, 1);
+    attach(&fake, &properties, &multipath());
+    detach(&fake, &properties, &multipath());
+    fake.assert_clean();
+}

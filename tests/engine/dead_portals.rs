@@ -175,3 +175,17 @@ fn ic_02_with_all_portals_dead_nothing_is_left() {
     assert_eq!(fake.done("iscsiadm"), Vec::<String>::new());
     fake.assert_clean();
 }
+
+/// A dead portal comes back while the volume is attached.
+#[test]
+fn a_portal_that_comes_back_joins_the_map() {
+    let (fake, [first, second]) = host_with_portals();
+    fake.stop_portal(&second);
+    let properties = all_paths(&[&first, &second], IQN, 1);
+    attach(&fake, &properties, &multipath());
+    assert_eq!(fake.slaves(), ["sda"]);
+    fake.start_portal(&second);
+    fake.wait_for("the path that came back", |state| state.maps.values().any(|map| map.slaves.len() == 2));
+    detach(&fake, &properties, &multipath());
+    fake.assert_clean();
+}

@@ -380,34 +380,6 @@ all_at_once! {
     }
 }
 
-/// multipathd was told the identity, in vain; told it stays it would make a map of the next disk with it.
-#[test]
-fn ic_25_without_a_map_multipathd_is_told_again() {
-    let (fake, portals) = host_with_portals::<2>();
-    fake.behave(|manners| {
-        manners.forms_maps = false;
-        manners.find_multipaths = "yes";
-    });
-    let properties = all_paths(&portals, IQN, 1);
-    attach(&fake, &properties, &multipath());
-    detach(&fake, &properties, &multipath());
-    fake.assert_clean();
-}
-
-/// A dead portal comes back while the volume is attached.
-#[test]
-fn a_portal_that_comes_back_joins_the_map() {
-    let (fake, [first, second]) = host_with_portals();
-    fake.stop_portal(&second);
-    let properties = all_paths(&[&first, &second], IQN, 1);
-    attach(&fake, &properties, &multipath());
-    assert_eq!(fake.slaves(), ["sda"]);
-    fake.start_portal(&second);
-    fake.wait_for("the path that came back", |state| state.maps.values().any(|map| map.slaves.len() == 2));
-    detach(&fake, &properties, &multipath());
-    fake.assert_clean();
-}
-
 /// A host nobody described: the tests above start from it and it starts clean.
 #[test]
 fn a_new_host_is_clean() {
