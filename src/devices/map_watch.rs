@@ -17,7 +17,7 @@ use crate::log::DEVICES;
 
 /// How long multipathd has for a map after udev was done with the disks (upstream waits as long).
 const NO_MAP: Duration = Duration::from_secs(10);
-/// How long udev has for that when many disks arrive at once.
+/// How long udev has for the disks when many arrive at once, and multipathd to know one of them.
 const UDEV_BACKLOG: Duration = Duration::from_secs(90);
 /// How long multipathd has to form a map before it is told again.
 const INSIST: Duration = Duration::from_secs(5);
