@@ -3,5 +3,6 @@
 pub mod identify;
 pub mod map_watch;
 pub mod multipath;
+pub mod nameless;
 pub mod remove;
 pub mod resize;

@@ -33,6 +33,7 @@ mod links;
 mod locks;
 mod luns;
 mod multipathd_socket;
+mod nameless;
 mod nvmeof_check;
 mod nvmeof_connect;
 mod nvmeof_detach;

@@ -34,7 +34,12 @@ pub fn begin() -> &'static Running {
 }
 
 fn all_tests() -> impl Iterator<Item = Named> {
-    let elsewhere = [crate::fc_waiting::all(), crate::attachment_records::all(), crate::nvmeof_vacancy::all()];
+    let elsewhere = [
+        crate::attachment_records::all(),
+        crate::fc_waiting::all(),
+        crate::nameless::all(),
+        crate::nvmeof_vacancy::all(),
+    ];
     all().into_iter().chain(elsewhere.into_iter().flatten())
 }
 

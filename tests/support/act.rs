@@ -80,6 +80,7 @@ impl Runner for Machine {
                     return Err(refused("No such device"));
                 }
             }
+            ["", "sys", "bus", "scsi", "devices", hctl, "delete"] => self.remove_device(&mut state, hctl),
             ["", "sys", "block", disk, "device", "rescan"] => self.rescan_disk(&mut state, disk),
             ["", "sys", "class", "nvme-fabrics", "ctl", controller, attribute] => {
                 self.nvme_write(&mut state, controller, attribute);

@@ -262,6 +262,7 @@ impl FakeHost {
         let mut left: Vec<String> =
             state.sessions.values().map(|session| format!("session {} {}", session.portal(), session.iqn)).collect();
         left.extend(state.disks.keys().map(|disk| format!("disk {disk}")));
+        left.extend(state.nameless.keys().map(|hctl| format!("SCSI device {hctl}")));
         left.extend(state.maps.values().map(|map| format!("map {}", map.name)));
         left.extend(state.watched.keys().map(|disk| format!("multipathd watches {disk}")));
         let tree = self.tree();

@@ -78,6 +78,11 @@ impl Machine {
         for disk in disks {
             self.remove_disk(state, &disk);
         }
+        let of_session = |disk: &&Disk| disk.sid == sid && disk.port.is_none();
+        let nameless: Vec<String> = state.nameless.values().filter(of_session).map(|disk| disk.hctl.clone()).collect();
+        for hctl in nameless {
+            self.remove_device(state, &hctl);
+        }
         state.sessions.remove(&sid);
         let host = session.host;
         let of_host = format!("host{host}");
@@ -111,16 +116,17 @@ impl Machine {
 
     /// A SCSI device and its disk.
     pub fn add_scsi_disk(&self, state: &mut State, disk: Disk) -> Option<String> {
+        if !state.manners.names_disks {
+            self.add_nameless(state, disk);
+            return None;
+        }
         let name = (0..).map(disk_name).find(|name| !state.disks.contains_key(name))?;
         let device = disk.directory.clone();
         let block = format!("{device}/block/{name}");
         self.tree.directory(&format!("{block}/holders"));
-        for (attribute, value) in [("state", "running\n"), ("delete", ""), ("rescan", "")] {
-            self.tree.write(&format!("{device}/{attribute}"), value);
-        }
+        self.add_scsi_device(&disk);
         self.write_identity(&disk, &name);
         self.tree.link(&format!("{block}/device"), &device);
-        self.tree.link(&format!("/sys/bus/scsi/devices/{}", disk.hctl), &device);
         self.tree.link(&format!("/sys/block/{name}"), &block);
         self.tree.link(&format!("/sys/class/block/{name}"), &block);
         self.tree.write(&format!("/dev/{name}"), vec![0; 8192]);

@@ -108,6 +108,8 @@ pub struct Manners {
     pub find_multipaths: &'static str,
     pub friendly_names: bool,
     pub multipathd: Multipathd,
+    /// Whether the kernel names the disks of the SCSI devices it finds (`name_disks` of FakeHost does it later).
+    pub names_disks: bool,
     /// A disk after its scan, a map after its path, udev's links after the kernel's news.
     pub disk_delay: Duration,
     pub map_delay: Duration,
@@ -128,6 +130,7 @@ impl Default for Manners {
             find_multipaths: "no",
             friendly_names: false,
             multipathd: Multipathd::Running,
+            names_disks: true,
             disk_delay: Duration::from_millis(4),
             map_delay: Duration::from_millis(4),
             udev_delay: Duration::from_millis(2),
@@ -146,6 +149,8 @@ pub struct State {
     pub manners: Manners,
     pub sessions: BTreeMap<u32, Session>,
     pub disks: BTreeMap<String, Disk>,
+    /// SCSI devices without a disk, by `H:C:T:L`.
+    pub nameless: BTreeMap<String, Disk>,
     pub maps: BTreeMap<String, Map>,
     pub nvme: Nvme,
     /// The disks udev has not done yet.

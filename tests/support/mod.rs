@@ -12,6 +12,7 @@ pub mod kernel;
 pub mod log_book;
 pub mod machine;
 pub mod md;
+mod nameless;
 pub mod node_db;
 pub mod nvme;
 pub mod nvme_host;

@@ -180,6 +180,11 @@ impl Session {
             })
             .collect()
     }
+
+    /// Where these are.
+    pub fn addresses_with_lun(&self, root: &Root, lun: u64) -> Vec<Hctl> {
+        self.devices_with_lun(root, lun).into_iter().map(|(address, _)| address).collect()
+    }
 }
 
 /// `H:C:T:L/block/sdX`: the whole disk, never a partition.

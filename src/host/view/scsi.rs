@@ -17,9 +17,20 @@ pub fn hctl(root: &Root, disk: &DeviceName) -> Option<Hctl> {
     link.file_name()?.to_str()?.parse().ok()
 }
 
-/// `/sys/bus/scsi/devices/H:C:T:L/block`: the disk at an address, once it has a name.
+/// `/sys/bus/scsi/devices/H:C:T:L`
+pub fn place(hctl: &Hctl) -> PathBuf {
+    PathBuf::from(format!("/sys/bus/scsi/devices/{hctl}"))
+}
+
+/// `H:C:T:L/block`: the disk at an address, once it has a name.
 pub fn disk_at(root: &Root, hctl: &Hctl) -> Option<DeviceName> {
-    attribute::names(&root.path(format!("/sys/bus/scsi/devices/{hctl}/block"))).first()?.parse().ok()
+    attribute::names(&root.path(place(hctl).join("block"))).first()?.parse().ok()
+}
+
+/// `H:C:T:L/type`: whether there is a device that is a disk (0, SPC-4 table "peripheral device type") and no enclosure
+/// or controller.
+pub fn is_disk(root: &Root, hctl: &Hctl) -> bool {
+    attribute::text(&root.path(place(hctl).join("type"))).as_deref() == Some("0")
 }
 
 /// `/sys/block/sdX/device/state`: `running`, `blocked`, `offline`, `transport-offline` ...

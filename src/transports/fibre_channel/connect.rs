@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use log::{info, warn};
 
-use crate::devices::{identify, multipath};
+use crate::devices::{identify, multipath, nameless};
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::identifiers::DeviceName;
@@ -68,7 +68,11 @@ fn bring_up(context: &Context, operation: Operation, entry: Entry, phases: &mut 
         Err(error) => {
             let context = context.clone();
             let undo = move || {
-                let mut left = present(&context, &Fabric::look(&context.host.root));
+                let fabric = Fabric::look(&context.host.root);
+                if let Err(error) = nameless::settle(&context.host, || fabric.addresses(&context.request)) {
+                    warn!(target: FIBRE_CHANNEL, "left behind: {}", error.describe());
+                }
+                let mut left = present(&context, &fabric);
                 left.retain(|disk| !before.contains(disk));
                 path::take_down(&context.host, &left);
                 zfcp::undo(&context, &units);

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use log::debug;
 
-use crate::devices::multipath;
 use crate::devices::remove::{self, Collected, Removal, Used};
+use crate::devices::{multipath, nameless};
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::host::view::block;
@@ -45,9 +45,10 @@ pub fn disconnect(
 
 fn detach(context: &Context, used: Option<&Path>, force: bool, phases: &mut Phases) -> Result<Vec<Error>> {
     let fabric = Fabric::look(&context.host.root);
+    let mut collected = Collected::new(force);
+    collected.check(nameless::settle(&context.host, || fabric.addresses(&context.request)))?;
     let disks = disks(context, &fabric);
     debug!(target: FIBRE_CHANNEL, "{disks:?}");
-    let mut collected = Collected::new(force);
     let used = used.map_or(Used::Unknown, |path| Used::Device(path.to_path_buf()));
     let removal = Removal { disks: &disks, used, force };
     remove::remove(&context.host, &removal, &mut collected)?;

@@ -83,6 +83,11 @@ impl Fabric {
         self.hosts.iter().flat_map(|host| self.of_host(host, &request.targets)).collect()
     }
 
+    /// The same, as the kernel writes them.
+    pub fn addresses(&self, request: &Request) -> Vec<Hctl> {
+        self.routes(request).into_iter().map(|route| route.hctl).collect()
+    }
+
     /// The addresses to scan, those of ports that are there first.  A port the fabric knows twice counts by the one
     /// that is online.
     pub fn routes_to_scan(&self, request: &Request) -> Vec<Route> {

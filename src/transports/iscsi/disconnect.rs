@@ -5,14 +5,14 @@ use std::path::Path;
 
 use log::debug;
 
-use crate::devices::multipath;
 use crate::devices::remove::{self, Collected, Removal, Used};
+use crate::devices::{multipath, nameless};
 use crate::error::{Error, Result};
 use crate::fan_out::{self, fan_out};
 use crate::host::Host;
 use crate::host::view::iscsi_session::{self, Session};
 use crate::host::view::{block, node_record, scsi};
-use crate::identifiers::{DeviceName, Wwid};
+use crate::identifiers::{DeviceName, Hctl, Wwid};
 use crate::log::{ISCSI, Phases};
 use crate::transports::attachment::Entry;
 use crate::transports::outcome::log_detach;
@@ -54,9 +54,10 @@ pub fn disconnect(
 }
 
 fn detach(context: &Context, used: Option<&Path>, force: bool, phases: &mut Phases) -> Result<Vec<Error>> {
+    let mut collected = Collected::new(force);
+    collected.check(nameless::settle(&context.host, || addresses(context)))?;
     let presence = presence(context);
     debug!(target: ISCSI, "{:?}", presence.disks);
-    let mut collected = Collected::new(force);
     let used = used.map_or(Used::Unknown, |path| Used::Device(path.to_path_buf()));
     let removal = Removal { disks: &presence.disks, used, force };
     let gone = remove::take_away(&context.host, &removal, &mut collected)?;
@@ -75,6 +76,17 @@ fn detach(context: &Context, used: Option<&Path>, force: bool, phases: &mut Phas
     collected.check(finished)?;
     phases.end("logout");
     Ok(collected.errors)
+}
+
+/// Where the SCSI devices of the named paths are.
+fn addresses(context: &Context) -> Vec<Hctl> {
+    let (root, request) = (&context.host.root, &context.request);
+    let targets = request.targets.iter().chain(&request.named);
+    let of_target = |target: &Target| {
+        let sessions = iscsi_session::of_portal(root, &target.portal, &target.iqn).into_iter();
+        sessions.flat_map(|session| session.addresses_with_lun(root, target.lun.kernel())).collect::<Vec<_>>()
+    };
+    targets.flat_map(of_target).collect()
 }
 
 /// Everything of the volume on this host, from sessions and identities alone: links may be old.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use log::{debug, info};
 
 use crate::devices::identify::{self, Verdict};
+use crate::devices::nameless;
 use crate::devices::remove::{self, Collected, Removal, Used};
 use crate::error::{Error, Result};
 use crate::host::act::bounded;
@@ -100,24 +101,25 @@ pub fn bring_up(context: &Context, target: &Target, turn: Option<&Turn>, stop: &
     let session = reach(context, target, stop)?;
     let login = begun.elapsed();
     let (made, of_session) = (session.made, session.session.clone());
-    let already = present(context, &of_session, target);
-    let outcome = find_disk(context, target, session, turn, stop);
+    let mut already = present(context, &of_session, target);
+    let outcome = find_disk(context, target, session, &mut already, turn, stop);
     if outcome.is_err() {
-        undo(context, target, &of_session, already, made);
+        undo(context, target, &of_session, already.as_ref(), made);
     }
     outcome.map(|path| Path { times: Times { login, ..path.times }, ..path })
 }
 
 /// Takes back what a path left that did not come up.
-fn undo(context: &Context, target: &Target, session: &Session, already: Option<DeviceName>, made: bool) {
+fn undo(context: &Context, target: &Target, session: &Session, already: Option<&DeviceName>, made: bool) {
     let step = |result: Result<()>| {
         if let Err(error) = result {
             debug!(target: ISCSI, "{target}: {}", error.describe());
         }
     };
-    // The disk may have appeared after the last look.
+    // The disk may have appeared after the last look, or be about to.
+    step(nameless::settle(&context.host, || session.addresses_with_lun(&context.host.root, target.lun.kernel())));
     if let Some(disk) = present(context, session, target)
-        && already.as_ref() != Some(&disk)
+        && already != Some(&disk)
     {
         let removal = Removal { disks: &[disk], used: Used::Nothing, force: true };
         step(remove::remove(&context.host, &removal, &mut Collected::new(true)));
@@ -139,10 +141,18 @@ pub fn reach(context: &Context, target: &Target, stop: &dyn Stop) -> Result<InUs
     session::ensure(context, target)
 }
 
-fn find_disk(context: &Context, target: &Target, session: InUse, turn: Option<&Turn>, stop: &dyn Stop) -> Result<Path> {
+/// `already` is the disk that was there before; a leftover that is removed is not any more.
+fn find_disk(
+    context: &Context,
+    target: &Target,
+    session: InUse,
+    already: &mut Option<DeviceName>,
+    turn: Option<&Turn>,
+    stop: &dyn Stop,
+) -> Result<Path> {
     let mut fresh = true;
     let begun = Instant::now();
-    if let Some(disk) = present(context, &session.session, target) {
+    if let Some(disk) = already.clone() {
         match accept(context, &disk)? {
             Some(identity) => {
                 fresh = false;
@@ -152,7 +162,10 @@ fn find_disk(context: &Context, target: &Target, session: InUse, turn: Option<&T
                 }
                 return Ok(Path { target: target.clone(), disk, identity, fresh, session, times });
             }
-            None => debug!(target: ISCSI, "{target}: the leftover {disk} is gone"),
+            None => {
+                debug!(target: ISCSI, "{target}: the leftover {disk} is gone");
+                *already = None;
+            }
         }
     }
     if let Some(turn) = turn {

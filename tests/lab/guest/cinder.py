@@ -25,6 +25,7 @@ SIZE = '6G'
 DATABASE = DATA / 'state/cinder.sqlite'
 CONFIGURATION = Path(host.CINDER_CONFIGURATION)
 STAMP = DATA / 'stamp'
+SUDOERS = Path('/etc/sudoers.d/lab-cinder')
 # What pip would install lies before Debian's own packages.
 SITE = Path('/usr/local/lib/python3.11/dist-packages')
 EXTENSION = Path('/opt/lab/code/extension')
@@ -203,6 +204,7 @@ def _write_configuration():
     CONFIGURATION.write_text(text)
     os.chown(CONFIGURATION, 0, pwd.getpwnam('cinder').pw_gid)
     CONFIGURATION.chmod(0o640)
+    SUDOERS.write_text(f'Defaults:cinder env_keep += "{" ".join(cinder_client.PYTHON)}"\n')
 
 
 def group_of(backend):
@@ -230,7 +232,7 @@ def _start_bus_and_broker():
 def _spawn(program, *arguments, user='root', environment=None):
     account = pwd.getpwnam(user)
     env = {'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', 'LC_ALL': 'C.UTF-8', 'HOME': account.pw_dir,
-           'PYTHONDONTWRITEBYTECODE': '1', 'PYTHONWARNINGS': 'ignore', **(environment or {})}
+           **cinder_client.PYTHON, **(environment or {})}
     with open(daemons.LOG / f'{program}.log', 'ab') as log:
         return subprocess.Popen(
             [program, *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env, cwd='/',
