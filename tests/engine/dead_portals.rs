@@ -68,6 +68,21 @@ fn ic_23_one_of_four_portals_is_a_black_hole() {
     fake.assert_clean();
 }
 
+/// IC-23: who takes the volume away again does not wait until the question to a silent portal ends.
+#[test]
+fn ic_23_a_detach_does_not_wait_for_a_silent_portal() {
+    let (fake, [first, second]) = host_with_portals();
+    let dead = BlackHole::new();
+    let properties = all_paths(&[&first, &dead.name, &second], IQN, 1);
+    attach(&fake, &properties, &with_grace(0.1));
+    let (_, took) = timed(|| detach(&fake, &properties, &multipath()));
+    assert!(
+        took.own < Duration::from_secs(1),
+        "a question takes 5 s, and 1.25 s until it is given up as silent: {took:?}"
+    );
+    fake.assert_clean();
+}
+
 /// IC-23: who begins while another still asks the portal does not wait for it as well.
 #[test]
 fn ic_23_a_silent_portal_is_known_before_it_is_given_up() {

@@ -76,7 +76,7 @@ volume_backend_name = {name}
 target_helper = lioadm
 target_protocol = iscsi
 target_ip_address = {portals[0]}
-{key} = {portals[1]}
+iscsi_secondary_ip_addresses = {portals[1]}
 volume_clear = none
 use_multipath_for_image_xfer = {multipath}
 '''
@@ -198,9 +198,8 @@ def replace_os_brick(package):
 
 def _write_configuration():
     text = DEFAULTS
-    # The older spelling of the second address is one Cinder still takes.
-    for name, key in zip(BACKENDS, ('target_secondary_ip_addresses', 'iscsi_secondary_ip_addresses')):
-        text += BACKEND.format(name=name, group=group_of(name), portals=PORTALS, key=key, multipath=name == 'lvm2')
+    for name in BACKENDS:
+        text += BACKEND.format(name=name, group=group_of(name), portals=PORTALS, multipath=name == 'lvm2')
     CONFIGURATION.write_text(text)
     os.chown(CONFIGURATION, 0, pwd.getpwnam('cinder').pw_gid)
     CONFIGURATION.chmod(0o640)

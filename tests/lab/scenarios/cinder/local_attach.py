@@ -15,7 +15,6 @@ UPSTREAM_LEAVES = 'the line in the wwids file'
 def run(lab):
     cinder = Cinder(lab.package, lab.note)
     multipath = lab.variant.endswith('multipath')
-    # The groups differ in how the second address is spelled in the configuration.
     backend = 'lvm2' if lab.variant.startswith('legacy') else 'lvm1'
     version = '3.43' if lab.variant.startswith('legacy') else '3.60'
     volume = cinder.api.create('disk', backend)
