@@ -21,7 +21,7 @@ MICROVERSION = '3.60'
 # A gigabyte is copied in less than a minute when the processors are free.
 WAIT_SECONDS = 900
 # For every process of Cinder and its command.  eventlet takes in all of setuptools for one version number, and a resolver
-# nobody asks: on emulated processors that is twenty seconds of each call of rootwrap, and without them eight.
+# nobody asks: on emulated processors that is twenty seconds of each start.
 PYTHON = {'PYTHONDONTWRITEBYTECODE': '1', 'PYTHONWARNINGS': 'ignore', 'EVENTLET_NO_GREENDNS': 'yes',
           'SETUPTOOLS_USE_DISTUTILS': 'stdlib'}
 
