@@ -9,7 +9,8 @@ PORTALS = 2
 TITLE = 'NVMe: up to 32 subsystems with 2 controllers each'
 OPERATIONS = {
     'by_uuid': 'get_volume_paths, by UUID',
-    'by_nguid': 'get_volume_paths, by NGUID',
+    'by_nguid': 'get_volume_paths, by NGUID, no UUID',
+    'by_nguid_beside_uuid': 'get_volume_paths, by NGUID, beside a UUID',
     'by_nsid': 'get_volume_paths, by namespace number',
 }
 
@@ -39,6 +40,10 @@ class Operations:
             'NVMEOF', None, use_multipath=True)
 
     def properties(self, volume):
+        """The number of the volume; each operation picks what it names."""
+        return volume
+
+    def _every_name(self, volume):
         """What names volume number ``volume``, from 0, in every way."""
         subsystem = volume % self.subsystems
         portals = [(f'10.{portal}.0.{subsystem + 1}', '4420', 'tcp')
@@ -49,9 +54,9 @@ class Operations:
                 'volume_nguid': f'{volume:08x}-0000-0000-0000-00000000beef',
                 'ns_id': str(volume // self.subsystems + 1)}
 
-    def _paths(self, props, identity):
+    def _paths(self, volume, identity):
         names = {'vol_uuid', 'volume_nguid', 'ns_id'} - {identity}
-        props = {name: value for name, value in props.items()
+        props = {name: value for name, value in self._every_name(volume).items()
                  if name not in names}
         # Upstream needs the key, and changes the dictionary it is given.
         props.setdefault('vol_uuid', None)
@@ -65,14 +70,21 @@ class Operations:
             return self.nvme.get_volume_paths(found)
         return call
 
-    def by_uuid(self, props):
+    # Namespaces with even numbers have a UUID and an NGUID, the others an
+    # NGUID alone.
+
+    def by_uuid(self, volume):
         """By UUID"""
-        return self._paths(props, 'vol_uuid')
+        return self._paths(volume & ~1, 'vol_uuid')
 
-    def by_nguid(self, props):
-        """By NGUID"""
-        return self._paths(props, 'volume_nguid')
+    def by_nguid(self, volume):
+        """By NGUID, the only identity"""
+        return self._paths(volume | 1, 'volume_nguid')
 
-    def by_nsid(self, props):
+    def by_nguid_beside_uuid(self, volume):
+        """By NGUID, though the namespace has a UUID, which names udev's link"""
+        return self._paths(volume & ~1, 'volume_nguid')
+
+    def by_nsid(self, volume):
         """By the number in the subsystem"""
-        return self._paths(props, 'ns_id')
+        return self._paths(volume, 'ns_id')

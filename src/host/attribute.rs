@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io::{ErrorKind, Read};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
@@ -90,7 +90,7 @@ pub fn names(directory: &Path) -> Vec<String> {
 }
 
 /// The names in a directory as the kernel gives them, for directories with thousands.
-pub fn unsorted_names(directory: &Path) -> impl Iterator<Item = String> {
+pub fn unsorted_names(directory: &Path) -> impl Iterator<Item = String> + use<> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().into_string().ok())
 }
@@ -98,6 +98,20 @@ pub fn unsorted_names(directory: &Path) -> impl Iterator<Item = String> {
 /// Where a link points, one step.
 pub fn link(path: &Path) -> Option<PathBuf> {
     fs::read_link(path).ok()
+}
+
+/// Where a link of the kernel's leads, by its text: it is relative, and leads over no other link.  None for what is no link.
+pub fn resolved(path: &Path) -> Option<PathBuf> {
+    let mut place = path.parent()?.to_path_buf();
+    for part in link(path)?.components() {
+        match part {
+            Component::ParentDir => drop(place.pop()),
+            Component::Normal(name) => place.push(name),
+            Component::CurDir => {}
+            Component::RootDir | Component::Prefix(_) => return None,
+        }
+    }
+    Some(place)
 }
 
 /// The path with every link followed.

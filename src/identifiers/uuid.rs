@@ -13,6 +13,11 @@ impl Uuid {
         Uuid(bytes)
     }
 
+    /// Its digits alone, as in the kernel's `wwid`.
+    pub fn digits(self) -> String {
+        format!("{:032x}", u128::from_be_bytes(self.0))
+    }
+
     /// What a namespace without this identity shows.
     pub fn is_nil(self) -> bool {
         self.0 == [0; 16]

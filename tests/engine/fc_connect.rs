@@ -29,6 +29,22 @@ fn fc_17_a_volume_becomes_a_disk_and_goes_again() {
     fake.assert_clean();
 }
 
+/// udev may be behind the kernel: a link is the volume's when its disk is at the address.
+#[test]
+fn a_link_by_path_that_leads_elsewhere_is_not_believed() {
+    let (fake, host) = one_fabric();
+    fake.fc_map(&[W], 6, &Volume::number(2));
+    let properties = volume(&[W], 5);
+    attach(&fake, &properties, &single());
+    attach(&fake, &volume(&[W], 6), &single());
+    let other_name = by_path(host, W).replace("/pci-", "/acpi-pci-");
+    fake.tree().link(&other_name, "/dev/sda");
+    for wrong in ["/dev/sdb", "/dev/sdz"] {
+        fake.tree().link(&by_path(host, W), wrong);
+        assert_eq!(volume_paths(&fake, &properties, &single()), [other_name.as_str()], "{wrong}");
+    }
+}
+
 /// MP-05: the map under its link by identity.
 #[test]
 fn mp_05_four_paths_become_one_map() {

@@ -38,6 +38,7 @@ mod nvmeof_check;
 mod nvmeof_connect;
 mod nvmeof_detach;
 mod nvmeof_extend;
+mod nvmeof_lookup;
 mod nvmeof_properties;
 mod nvmeof_raid;
 mod nvmeof_requests;

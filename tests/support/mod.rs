@@ -17,6 +17,7 @@ pub mod node_db;
 pub mod nvme;
 pub mod nvme_host;
 pub mod nvme_identify;
+pub mod nvme_subsystem;
 pub mod storage;
 pub mod tree;
 pub mod udev;

@@ -44,6 +44,12 @@ impl Namespace {
     pub fn sized(self, size: u64) -> Namespace {
         Namespace { size, ..self }
     }
+
+    /// The kernel's `wwid`, as far as it is made of an identity.
+    fn wwid(&self) -> Option<String> {
+        let by_uuid = self.uuid.as_ref().map(|uuid| format!("uuid.{uuid}"));
+        by_uuid.or_else(|| self.nguid.as_ref().map(|nguid| format!("eui.{}", nguid.replace('-', ""))))
+    }
 }
 
 /// The UUID of one of the namespaces.
@@ -103,12 +109,11 @@ impl Default for Nvme {
     }
 }
 
-const CTL: &str = "/sys/devices/virtual/nvme-fabrics/ctl";
+pub const CTL: &str = "/sys/devices/virtual/nvme-fabrics/ctl";
 /// Where the kernel links a controller of a fabric from.
 const CLASSES: [&str; 2] = ["/sys/class/nvme-fabrics/ctl", "/sys/class/nvme"];
 
 const BY_ID: &str = "/dev/disk/by-id";
-const BY_UUID: &str = "/dev/disk/by-id/nvme-uuid";
 
 fn refused(reason: &str) -> Error {
     Error::Io { verb: "connect through", path: "/dev/nvme-fabrics".into(), reason: reason.to_owned() }
@@ -197,7 +202,8 @@ impl Machine {
             self.tree.link(&format!("{class}/nvme{number}"), &directory);
         }
         self.tree.write(&format!("/dev/nvme{number}"), "");
-        state.nvme.instance(&controller.nqn);
+        let subsystem = state.nvme.instance(&controller.nqn);
+        self.join_subsystem(subsystem, &controller.nqn, number);
         state.nvme.controllers.insert(number, controller);
         self.look_soon(state, number);
         number
@@ -247,7 +253,8 @@ impl Machine {
             }
         };
         attribute("nsid", Some(nsid.to_string()));
-        attribute("uuid", namespace.uuid.clone());
+        // In the place of a UUID that is not there the kernel shows the NGUID.
+        attribute("uuid", namespace.uuid.clone().or_else(|| namespace.nguid.clone()));
         attribute("nguid", namespace.nguid.clone());
         attribute("ana_state", namespace.ana.map(str::to_owned));
         if let Some(controller) = state.nvme.controllers.get_mut(&number) {
@@ -264,12 +271,10 @@ impl Machine {
         self.tree.link(&format!("/sys/block/{device}"), &head);
         if state.nvme.native {
             let (subsystem, _) = device.rsplit_once('n').expect("a device has a number");
-            let subsystem = format!("/sys/devices/virtual/nvme-subsystem/nvme-subsys{}", &subsystem[4..]);
-            self.tree.link(&format!("{subsystem}/nvme{number}"), &format!("{CTL}/nvme{number}"));
-            self.tree.link(&format!("{head}/device"), &subsystem);
+            self.tree.link(&format!("{head}/device"), &super::nvme_subsystem::directory(&subsystem[4..]));
         }
-        if let Some(uuid) = &namespace.uuid {
-            self.tree.link(&format!("{BY_UUID}.{uuid}"), &format!("/dev/{device}"));
+        if let Some(wwid) = namespace.wwid() {
+            self.tree.link(&format!("{BY_ID}/nvme-{wwid}"), &format!("/dev/{device}"));
         }
         if !self.tree.exists(&format!("/dev/{device}")) {
             self.tree.write(&format!("/dev/{device}"), vec![0; 8192]);
@@ -302,9 +307,7 @@ impl Machine {
             self.tree.remove(&format!("{class}/nvme{number}"));
         }
         self.tree.remove(&format!("{CTL}/nvme{number}"));
-        for subsystem in self.tree.names("/sys/devices/virtual/nvme-subsystem") {
-            self.tree.remove(&format!("/sys/devices/virtual/nvme-subsystem/{subsystem}/nvme{number}"));
-        }
+        self.leave_subsystem(number);
         self.tree.remove(&format!("/dev/nvme{number}"));
     }
 

@@ -33,7 +33,8 @@ def _is_scalar(key: str, value: Any) -> bool:
     """Tell whether a value is a text, a number or None; neither may be too much for the channel."""
     if isinstance(value, int) and not -2**63 <= value < 2**64:
         raise _invalid(f'a number in {key} is out of range')
-    if isinstance(value, str) and any('\ud800' <= char <= '\udfff' for char in value):
+    if isinstance(value, str) and not value.isascii() and any(
+            '\ud800' <= char <= '\udfff' for char in value):
         raise _invalid(f'a text in {key} has characters that cannot be encoded')
     return value is None or isinstance(value, (str, int, float))
 

@@ -1,6 +1,6 @@
 //! `/sys/class/fc_host` (kernel: drivers/scsi/scsi_transport_fc.c): the ports of this host.
 
-use std::path::PathBuf;
+use std::path::{Component, PathBuf};
 
 use crate::host::attribute;
 use crate::host::root::Root;
@@ -34,7 +34,7 @@ fn read(root: &Root, name: &str) -> Option<FcHost> {
         number: name.strip_prefix("host")?.parse().ok()?,
         port_name: attribute::text(&directory.join("port_name"))?.parse().ok()?,
         port_state: attribute::text(&directory.join("port_state")).unwrap_or_default(),
-        device: attribute::canonical(&directory).map(|place| root.strip(&place))?,
+        device: attribute::resolved(&directory).map(|place| root.strip(&place))?,
     })
 }
 
@@ -47,13 +47,13 @@ impl FcHost {
     pub fn adapter(&self) -> Option<String> {
         let parts = self.components();
         let end = parts.iter().position(|part| part.starts_with("net") || part.starts_with("host"))?;
-        parts.get(end.checked_sub(1)?).cloned()
+        parts.get(end.checked_sub(1)?).map(|part| (*part).to_owned())
     }
 
     /// The platform device a PCI root hangs on, on machines that are no PCs: `platform-80040000000.peu0-c0`.
     pub fn platform(&self) -> Option<String> {
         let parts = self.components();
-        if parts.get(2).map(String::as_str) != Some("platform") {
+        if parts.get(2) != Some(&"platform") {
             return None;
         }
         let root = parts.iter().position(|part| part.starts_with("pci"))?;
@@ -67,11 +67,13 @@ impl FcHost {
     }
 
     /// `sys`, `devices`, ...
-    fn components(&self) -> Vec<String> {
-        let normal = |part: std::path::Component<'_>| match part {
-            std::path::Component::Normal(name) => name.to_str().map(ToOwned::to_owned),
-            _ => None,
-        };
-        self.device.components().filter_map(normal).collect()
+    fn components(&self) -> Vec<&str> {
+        self.device
+            .components()
+            .filter_map(|part| match part {
+                Component::Normal(name) => name.to_str(),
+                _ => None,
+            })
+            .collect()
     }
 }

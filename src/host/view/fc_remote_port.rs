@@ -15,7 +15,7 @@ pub struct RemotePort {
     pub channel: u32,
     /// `rport-H:B-R/port_name`
     pub port_name: Wwpn,
-    /// `rport-H:B-R/node_name`
+    /// `rport-H:B-R/node_name`, where it was asked for
     pub node_name: Option<Wwpn>,
     /// `rport-H:B-R/port_state`: `Online`, `Marginal`, `Blocked`, `Not Present` ...
     pub port_state: String,
@@ -25,6 +25,16 @@ pub struct RemotePort {
 
 /// All remote ports, by name; one that cannot be read is left out.
 pub fn all(root: &Root) -> Vec<RemotePort> {
+    let mut ports = addresses(root);
+    for port in &mut ports {
+        let node_name = attribute::text(&root.path(REMOTE_PORTS).join(&port.name).join("node_name"));
+        port.node_name = node_name.and_then(|name| name.parse().ok());
+    }
+    ports
+}
+
+/// The same without the names of their nodes, which no address needs.
+pub fn addresses(root: &Root) -> Vec<RemotePort> {
     attribute::names(&root.path(REMOTE_PORTS)).iter().filter_map(|name| read(root, name)).collect()
 }
 
@@ -38,7 +48,7 @@ fn read(root: &Root, name: &str) -> Option<RemotePort> {
         host: host.parse().ok()?,
         channel: channel.parse().ok()?,
         port_name: text("port_name")?.parse().ok()?,
-        node_name: text("node_name").and_then(|name| name.parse().ok()),
+        node_name: None,
         port_state: text("port_state").unwrap_or_default(),
         target_id: text("scsi_target_id").and_then(|id| id.parse().ok()),
     })

@@ -12,19 +12,23 @@ pub struct Target {
     pub host: u32,
     pub channel: u32,
     pub id: u32,
-    /// `targetH:C:T/port_name`
-    pub port_name: Wwpn,
 }
 
-/// All targets, by name; one that cannot be read is left out.
+/// All targets, by name.
 pub fn all(root: &Root) -> Vec<Target> {
-    attribute::names(&root.path(TARGETS)).iter().filter_map(|name| read(root, name)).collect()
+    attribute::names(&root.path(TARGETS)).iter().filter_map(|name| Target::named(name)).collect()
 }
 
-fn read(root: &Root, name: &str) -> Option<Target> {
-    let mut numbers = name.strip_prefix("target")?.split(':');
-    let mut next = || numbers.next()?.parse().ok();
-    let (host, channel, id) = (next()?, next()?, next()?);
-    let port_name = attribute::text(&root.path(TARGETS).join(name).join("port_name"))?.parse().ok()?;
-    Some(Target { host, channel, id, port_name })
+impl Target {
+    fn named(name: &str) -> Option<Target> {
+        let mut numbers = name.strip_prefix("target")?.split(':');
+        let mut next = || numbers.next()?.parse().ok();
+        Some(Target { host: next()?, channel: next()?, id: next()? })
+    }
+
+    /// `targetH:C:T/port_name`
+    pub fn port_name(&self, root: &Root) -> Option<Wwpn> {
+        let name = format!("target{}:{}:{}", self.host, self.channel, self.id);
+        attribute::text(&root.path(TARGETS).join(name).join("port_name"))?.parse().ok()
+    }
 }

@@ -61,6 +61,15 @@ pub fn fibre_channel_names(host: &FcHost, wwpn: Wwpn, lun: Lun) -> Vec<String> {
     vec![format!("{platform}pci-{adapter}-{tail}"), format!("pci-{adapter}-{tail}"), tail]
 }
 
+/// The by-path link of a Fibre Channel LUN by its name, and the disk it leads to.
+pub fn fibre_channel(root: &Root, host: &FcHost, wwpn: Wwpn, lun: Lun) -> Option<(PathBuf, DeviceName)> {
+    fibre_channel_names(host, wwpn, lun).into_iter().find_map(|name| {
+        let link = Path::new(BY_PATH).join(name);
+        let disk = leads_to(root, &link)?;
+        Some((link, disk))
+    })
+}
+
 /// The by-path link of a Fibre Channel disk.
 pub fn of_fibre_channel(root: &Root, host: &FcHost, wwpn: Wwpn, lun: Lun, disk: &DeviceName) -> Option<PathBuf> {
     let leads_there = |link: &PathBuf| leads_to(root, link).as_ref() == Some(disk);
@@ -154,6 +163,7 @@ pub fn identity_of(root: &Root, devices: &[DeviceName]) -> Option<Wwid> {
     })
 }
 
-fn leads_to(root: &Root, link: &Path) -> Option<DeviceName> {
+/// The device a link of udev's leads to, whether or not that is there.
+pub fn leads_to(root: &Root, link: &Path) -> Option<DeviceName> {
     DeviceName::from_path(&attribute::link(&root.path(link))?)
 }

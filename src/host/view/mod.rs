@@ -15,6 +15,7 @@ pub mod nvme_controller;
 pub mod nvme_core;
 pub mod nvme_identify;
 pub mod nvme_namespace;
+pub mod nvme_subsystem;
 pub mod scsi;
 pub mod udev;
 pub mod zfcp;

@@ -2,7 +2,7 @@
 //! ones (kernel: drivers/nvme/host/sysfs.c).
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path as FilePath, PathBuf};
 
 use crate::host::attribute;
 use crate::host::root::Root;
@@ -45,6 +45,11 @@ impl Controller {
     /// A fabric's, from `nvme3`.
     pub fn named(name: &str) -> Option<Controller> {
         Controller::of_class(OF_FABRICS, name)
+    }
+
+    /// Those a directory has by their names, by number.
+    pub fn all_in(directory: &FilePath) -> Vec<Controller> {
+        in_directory(directory, OF_FABRICS)
     }
 
     fn of_class(class: &'static str, name: &str) -> Option<Controller> {
@@ -136,18 +141,23 @@ impl Controller {
         self.directory().join("rescan_controller")
     }
 
-    /// Whether it is a connection of this host to one of these portals.
-    fn is_of(&self, root: &Root, host_nqn: Option<&Nqn>, portals: &[FabricPortal]) -> bool {
+    /// The portal it is connected to, if it is a connection of this host to the subsystem.  `host_nqn` tells connections
+    /// apart that are to the same portal under different names; where the kernel does not show the name, the portal alone
+    /// decides.
+    fn portal_of(&self, root: &Root, nqn: &Nqn, host_nqn: Option<&Nqn>) -> Option<FabricPortal> {
+        if self.subsystem(root)? != nqn.as_str() {
+            return None;
+        }
         let same_host = match (self.host_nqn(root), host_nqn) {
             (Some(shown), Some(wanted)) => shown == wanted.as_str(),
             _ => true,
         };
-        same_host && self.portal(root).is_some_and(|portal| portals.contains(&portal))
+        if same_host { self.portal(root) } else { None }
     }
 
     /// Whether it is a connection of this host to one of these portals of a subsystem.
     pub fn leads_to(&self, root: &Root, portals: &[FabricPortal], nqn: &Nqn, host_nqn: Option<&Nqn>) -> bool {
-        self.subsystem(root).as_deref() == Some(nqn.as_str()) && self.is_of(root, host_nqn, portals)
+        self.portal_of(root, nqn, host_nqn).is_some_and(|portal| portals.contains(&portal))
     }
 
     /// The controller's path to a device the kernel has joined: to `nvme0n1` that is `nvme0c3n1`.
@@ -170,38 +180,49 @@ pub fn all(root: &Root) -> Vec<Controller> {
     of_class(root, ALL)
 }
 
-/// All controllers of a subsystem.
-pub fn of_subsystem(root: &Root, nqn: &Nqn) -> Vec<Controller> {
-    let mut found = of_class(root, OF_FABRICS);
-    found.retain(|controller| controller.subsystem(root).as_deref() == Some(nqn.as_str()));
-    found
+/// Every controller over a fabric, by number.
+pub fn of_fabrics(root: &Root) -> Vec<Controller> {
+    of_class(root, OF_FABRICS)
 }
 
 fn of_class(root: &Root, class: &'static str) -> Vec<Controller> {
-    let names = attribute::names(&root.path(class));
-    let mut found: Vec<Controller> = names.iter().filter_map(|name| Controller::of_class(class, name)).collect();
+    in_directory(&root.path(class), class)
+}
+
+fn in_directory(directory: &FilePath, class: &'static str) -> Vec<Controller> {
+    let names = attribute::unsorted_names(directory);
+    let mut found: Vec<Controller> = names.filter_map(|name| Controller::of_class(class, &name)).collect();
     found.sort_unstable();
     found
 }
 
-/// The controller between this host and one portal of a subsystem.  `host_nqn` tells connections apart that are to the
-/// same portal under different names; where the kernel does not show the name, the portal alone decides.
+/// The controller between this host and one portal of a subsystem.
 pub fn of_portal(root: &Root, portal: &FabricPortal, nqn: &Nqn, host_nqn: Option<&Nqn>) -> Option<Controller> {
-    of_subsystem(root, nqn)
-        .into_iter()
-        .find(|controller| controller.is_of(root, host_nqn, std::slice::from_ref(portal)))
+    let portals = std::slice::from_ref(portal);
+    of_fabrics(root).into_iter().find(|controller| controller.leads_to(root, portals, nqn, host_nqn))
 }
 
-/// The same for several portals, in their order, each as often as it is named.
-pub fn of_portals(root: &Root, portals: &[FabricPortal], nqn: &Nqn, host_nqn: Option<&Nqn>) -> Vec<Controller> {
-    let all = of_subsystem(root, nqn);
-    let of = |portal| all.iter().find(|controller| controller.is_of(root, host_nqn, std::slice::from_ref(portal)));
-    portals.iter().filter_map(of).cloned().collect()
+/// The same for several portals, in their order, out of some controllers.
+pub fn of_portals(
+    root: &Root,
+    controllers: Vec<Controller>,
+    portals: &[FabricPortal],
+    nqn: &Nqn,
+    host_nqn: Option<&Nqn>,
+) -> Vec<Controller> {
+    let connected: Vec<(Controller, FabricPortal)> = controllers
+        .into_iter()
+        .filter_map(|controller| {
+            let portal = controller.portal_of(root, nqn, host_nqn)?;
+            Some((controller, portal))
+        })
+        .collect();
+    let of = |wanted| connected.iter().find(|(_, portal)| portal == wanted).map(|(controller, _)| controller.clone());
+    portals.iter().filter_map(of).collect()
 }
 
 /// The controllers behind a device the kernel has joined from the paths of its controllers: `/sys/block/NAME/device` is
 /// its subsystem then, which has a link to each.
 pub fn of_joined(root: &Root, device: &DeviceName) -> Vec<Controller> {
-    let names = attribute::names(&root.path(format!("/sys/block/{device}/device")));
-    names.iter().filter_map(|name| Controller::named(name)).collect()
+    Controller::all_in(&root.path(format!("/sys/block/{device}/device")))
 }

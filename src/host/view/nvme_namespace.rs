@@ -6,7 +6,7 @@ use std::path::{Path as FilePath, PathBuf};
 
 use crate::host::attribute;
 use crate::host::root::Root;
-use crate::host::view::{block, links};
+use crate::host::view::links;
 use crate::identifiers::{DeviceName, Uuid};
 
 /// What a namespace is known by, in the order of trust: a UUID is unique everywhere, an NGUID may be used again by the
@@ -84,10 +84,15 @@ impl Path {
     }
 }
 
-/// The device udev's link `/dev/disk/by-id/nvme-uuid.UUID` leads to.  udev may be behind the kernel, so that it has to be
-/// seen whether it is the namespace.
-pub fn linked(root: &Root, uuid: &Uuid) -> Option<DeviceName> {
-    block::behind(root, &FilePath::new(links::BY_ID).join(format!("nvme-uuid.{uuid}")))
+/// The device udev's link `/dev/disk/by-id/nvme-WWID` leads to.  The kernel makes a WWID of the UUID or, where there is none,
+/// of the NGUID (`wwid_show`).  udev may be behind the kernel, so that it has to be seen whether it is the namespace.
+pub fn linked(root: &Root, identity: &Identity) -> Option<DeviceName> {
+    let wwid = match identity {
+        Identity::Uuid(uuid) => format!("uuid.{uuid}"),
+        Identity::Nguid(nguid) => format!("eui.{}", nguid.digits()),
+        Identity::Nsid(_) => return None,
+    };
+    links::leads_to(root, &FilePath::new(links::BY_ID).join(format!("nvme-{wwid}")))
 }
 
 /// Whether the storage serves a namespace on a path with this `ana_state`.

@@ -152,16 +152,18 @@ fn on_zfcp(root: &Root, host: &FcHost) -> bool {
 
 /// From the remote ports, and from targets that have none: a driver need not tell both.
 fn ports(root: &Root) -> Vec<Port> {
-    let remote = fc_remote_port::all(root).into_iter().filter_map(|port| {
+    let remote = fc_remote_port::addresses(root).into_iter().filter_map(|port| {
         let is_online = port.is_online();
         Some(Port { host: port.host, channel: port.channel, id: port.target_id?, wwpn: port.port_name, is_online })
     });
     let mut ports: Vec<Port> = remote.collect();
     for target in fc_transport::all(root) {
-        let fc_transport::Target { host, channel, id, port_name } = target;
+        let fc_transport::Target { host, channel, id } = target;
         let same = |port: &Port| port.host == host && port.channel == channel && port.id == id;
-        if !ports.iter().any(same) {
-            ports.push(Port { host, channel, id, wwpn: port_name, is_online: true });
+        if !ports.iter().any(same)
+            && let Some(wwpn) = target.port_name(root)
+        {
+            ports.push(Port { host, channel, id, wwpn, is_online: true });
         }
     }
     ports

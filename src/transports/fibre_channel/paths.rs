@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use crate::devices::multipath;
 use crate::error::Result;
-use crate::host::view::links;
+use crate::host::root::Root;
+use crate::host::view::{links, scsi};
 use crate::host::{Host, wait};
 use crate::identifiers::DeviceName;
 use crate::transports::settings::Settings;
@@ -21,25 +22,35 @@ const UDEV: Duration = Duration::from_secs(5);
 
 /// The by-path links of the volume that exist, in the order of host ports and properties.  Nothing is scanned.
 pub fn volume_paths(host: &Host, request: &Request, _settings: &Settings) -> Result<Vec<PathBuf>> {
-    let with_disk = || -> Vec<(Route, DeviceName)> {
-        let routes = Fabric::look(&host.root).routes(request);
-        routes.into_iter().filter_map(|route| route.disk(&host.root).map(|disk| (route, disk))).collect()
-    };
-    let existing = |disks: &[(Route, DeviceName)]| -> Vec<PathBuf> {
-        let link = |(route, disk): &(Route, DeviceName)| {
-            links::of_fibre_channel(&host.root, &route.host, route.target.wwpn, route.lun(), disk)
-        };
-        let mut found: Vec<PathBuf> = disks.iter().filter_map(link).collect();
-        found.dedup();
-        found
-    };
+    let root = &host.root;
     // The kernel has a disk a moment before udev has its link.
     let complete = wait::until(Instant::now() + UDEV, || {
-        let disks = with_disk();
-        let paths = existing(&disks);
-        Ok((paths.len() >= disks.len()).then_some(paths))
+        let (paths, disks) = existing(root, request);
+        Ok((paths.len() >= disks).then_some(paths))
     })?;
-    Ok(complete.unwrap_or_else(|| existing(&with_disk())))
+    Ok(complete.unwrap_or_else(|| existing(root, request).0))
+}
+
+/// The links there are now, and of how many disks.
+fn existing(root: &Root, request: &Request) -> (Vec<PathBuf>, usize) {
+    let (mut paths, mut disks) = (Vec::new(), 0);
+    for route in Fabric::look(root).routes(request) {
+        if let Some(link) = by_name(root, &route) {
+            disks += 1;
+            paths.push(link);
+        } else if let Some(disk) = route.disk(root) {
+            disks += 1;
+            paths.extend(links::of_fibre_channel(root, &route.host, route.target.wwpn, route.lun(), &disk));
+        }
+    }
+    paths.dedup();
+    (paths, disks)
+}
+
+/// The link by the name it should have, when the disk it leads to is at the address: then nothing has to be listed.
+fn by_name(root: &Root, route: &Route) -> Option<PathBuf> {
+    let (link, disk) = links::fibre_channel(root, &route.host, route.target.wwpn, route.lun())?;
+    (scsi::hctl(root, &disk).as_ref() == Some(&route.hctl)).then_some(link)
 }
 
 /// The kernel names of the volume on this host: its multipath map, if it has one, then its disks.

@@ -72,7 +72,7 @@ pub fn connect(context: &Arc<Context>, target: &Target, claim: &Claim) -> Result
         new: None,
         scans: 0,
     };
-    let done = if context.multipath { coordinator.start_all() } else { coordinator.bring_up_one() };
+    let done = if context.is_multipath() { coordinator.start_all() } else { coordinator.bring_up_one() };
     match done.and_then(|()| coordinator.run()) {
         Ok(device) => Ok(coordinator.finish(device)),
         Err(error) => {
@@ -285,7 +285,7 @@ impl Outcome {
         for (index, outcome) in self.crew.close() {
             join::settle(&self.crew, &self.device, &self.crew.target.portals[index], outcome);
         }
-        if self.crew.context.multipath {
+        if self.crew.context.is_multipath() {
             for (portal, error) in &self.failures {
                 join::retry_later(&self.crew.context, &self.crew.target, &self.device, portal, error);
             }

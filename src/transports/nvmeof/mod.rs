@@ -12,6 +12,7 @@ mod operation;
 mod paths;
 mod raid;
 mod request;
+mod subsystem;
 mod vacancy;
 
 pub use connect::{Attachment, connect};

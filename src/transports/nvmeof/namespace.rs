@@ -13,6 +13,7 @@ use crate::log::NVMEOF;
 
 use super::operation::Context;
 use super::request::Target;
+use super::subsystem;
 
 /// The namespace of the target, as it is found on this host.
 pub struct Found {
@@ -34,8 +35,7 @@ impl Before {
 /// Every namespace behind the target's portals, with the controller that leads to it.
 pub fn paths(context: &Context, target: &Target) -> Vec<(Controller, Path)> {
     let root = &context.host.root;
-    let controllers = nvme_controller::of_portals(root, &target.portals, &target.nqn, context.host_nqn(target));
-    controllers
+    of_target(context, target, nvme_controller::of_fabrics(root))
         .into_iter()
         .flat_map(|controller| {
             let paths = controller.paths(root);
@@ -44,31 +44,75 @@ pub fn paths(context: &Context, target: &Target) -> Vec<(Controller, Path)> {
         .collect()
 }
 
-/// The device of a target that is on the host, whatever the state of its controllers.  A target without an identity has
-/// the device it is remembered by, if that is behind its controllers, or else the only one there is.
-pub fn device(context: &Context, target: &Target, remembered: Option<&DeviceName>) -> Option<DeviceName> {
+/// Those of some controllers that are the target's, in the order of its portals.
+fn of_target(context: &Context, target: &Target, controllers: Vec<Controller>) -> Vec<Controller> {
     let root = &context.host.root;
-    if let Some(device) = by_link(context, target) {
-        return Some(device);
-    }
-    let paths = paths(context, target);
-    if let Some(identity) = &target.identity {
-        return paths.into_iter().find(|(_, path)| path.is(root, identity)).map(|(_, path)| path.device);
-    }
-    remembered.filter(|device| paths.iter().any(|(_, path)| path.device == **device)).cloned()
+    nvme_controller::of_portals(root, controllers, &target.portals, &target.nqn, context.host_nqn(target))
 }
 
-/// The device by udev's link of its UUID, when it is what the link says and behind the target's controllers: on a host
-/// with a thousand namespaces nothing else has to be read.
-fn by_link(context: &Context, target: &Target) -> Option<DeviceName> {
-    let root = &context.host.root;
-    let Some(identity @ Identity::Uuid(uuid)) = &target.identity else { return None };
-    let device = nvme_namespace::linked(root, uuid)?;
-    let leads_to = |controller: &Controller| {
-        controller.path_to(&device).is_some_and(|path| path.is(root, identity))
-            && controller.leads_to(root, &target.portals, &target.nqn, context.host_nqn(target))
+/// The device of a target that is on the host, whatever the state of its controllers.  A target without an identity has
+/// the device it is remembered by, if that is behind its controllers.
+pub fn device(context: &Context, target: &Target, remembered: Option<&DeviceName>) -> Option<DeviceName> {
+    let Some(identity) = &target.identity else {
+        let is_behind = |device: &&DeviceName| paths(context, target).iter().any(|(_, path)| path.device == **device);
+        return remembered.filter(is_behind).cloned();
     };
-    nvme_controller::of_joined(root, &device).iter().any(leads_to).then_some(device)
+    let search = Search { context, target, identity };
+    search.by_link().or_else(|| search.by_subsystem()).or_else(|| {
+        // Before Linux 4.15 there are no subsystems.
+        search.among(nvme_controller::of_fabrics(&context.host.root))
+    })
+}
+
+/// The search for the namespace of a target that is known by an identity.  Hosts have thousands of namespaces, so it
+/// begins with guesses; what is behind the target's controllers decides whether one is right.
+struct Search<'a> {
+    context: &'a Context,
+    target: &'a Target,
+    identity: &'a Identity,
+}
+
+impl Search<'_> {
+    /// By udev's link of the identity.
+    fn by_link(&self) -> Option<DeviceName> {
+        let root = &self.context.host.root;
+        let device = nvme_namespace::linked(root, self.identity)?;
+        self.is_right(&device, &nvme_controller::of_joined(root, &device)).then_some(device)
+    }
+
+    /// By the subsystem of the target: of its controllers alone are the namespaces looked at.  The kernel numbers devices in
+    /// the order namespaces appear, which often is that of their numbers.
+    fn by_subsystem(&self) -> Option<DeviceName> {
+        let root = &self.context.host.root;
+        subsystem::named(root, &self.target.nqn).find_map(|subsystem| {
+            let controllers = subsystem.controllers(root);
+            let guess = match self.identity {
+                Identity::Nsid(number) => subsystem.joined(*number),
+                Identity::Uuid(_) | Identity::Nguid(_) => None,
+            };
+            let device =
+                guess.filter(|device| self.is_right(device, &controllers)).or_else(|| self.among(controllers))?;
+            subsystem::remember(&self.target.nqn, &subsystem);
+            Some(device)
+        })
+    }
+
+    /// Whether one of the target's controllers leads to the device, joined by the kernel, and shows the identity there.
+    fn is_right(&self, device: &DeviceName, controllers: &[Controller]) -> bool {
+        let (root, target) = (&self.context.host.root, self.target);
+        controllers.iter().any(|controller| {
+            controller.path_to(device).is_some_and(|path| path.is(root, self.identity))
+                && controller.leads_to(root, &target.portals, &target.nqn, self.context.host_nqn(target))
+        })
+    }
+
+    /// The first path that shows the identity, of those controllers that are the target's.
+    fn among(&self, controllers: Vec<Controller>) -> Option<DeviceName> {
+        let root = &self.context.host.root;
+        let controllers = of_target(self.context, self.target, controllers);
+        let mut paths = controllers.iter().flat_map(|controller| controller.paths(root));
+        paths.find(|path| path.is(root, self.identity)).map(|path| path.device)
+    }
 }
 
 /// Looks for the volume on live controllers.  `made` are controllers this attach connected: what they show was read

@@ -17,8 +17,6 @@ pub struct Context {
     pub request: Request,
     pub settings: Settings,
     pub locks: Locks,
-    /// Whether all portals are connected, and the kernel joins their paths.
-    pub multipath: bool,
     /// The name of this host, where a target names no other.
     host_nqn: Option<Nqn>,
 }
@@ -26,14 +24,7 @@ pub struct Context {
 impl Context {
     pub fn new(host: &Host, request: Request, settings: Settings) -> Context {
         let locks = Locks::new(&host.root, &settings.lock_path);
-        Context {
-            multipath: settings.use_multipath && nvme_core::is_multipath(&host.root),
-            host_nqn: nvme_core::host_nqn(&host.root),
-            host: host.clone(),
-            request,
-            settings,
-            locks,
-        }
+        Context { host_nqn: nvme_core::host_nqn(&host.root), host: host.clone(), request, settings, locks }
     }
 
     /// What is written down of an operation on the volume.
@@ -50,6 +41,11 @@ impl Context {
 
     pub fn volumes(&self) -> Vec<String> {
         self.request.lock_names()
+    }
+
+    /// Whether all portals are connected, and the kernel joins their paths.
+    pub fn is_multipath(&self) -> bool {
+        self.settings.use_multipath && nvme_core::is_multipath(&self.host.root)
     }
 
     /// The name this host has for a target.

@@ -13,7 +13,7 @@ const HOST_ID: &str = "11111111-2222-3333-4444-555555555555";
 const CTL: &str = "devices/virtual/nvme-fabrics/ctl";
 
 /// Volume number V (from 0) is namespace `V / subsystems + 1` of subsystem `V % subsystems`, through a controller for each
-/// portal.
+/// portal.  Every second subsystem is of an array that gives its namespaces no UUID.
 pub fn generate(tree: &Tree, root: &Path, shape: &Shape) -> io::Result<()> {
     let host = format!("nqn.2014-08.org.nvmexpress:uuid:{HOST_ID}");
     write(&root.join("etc/nvme/hostnqn"), &format!("{host}\n"))?;
@@ -96,13 +96,24 @@ impl Namespace {
         format!("{:08x}-1111-2222-3333-444444444444", self.volume)
     }
 
-    /// What the kernel says of a namespace, below its device and below every path.
+    fn nguid(&self) -> String {
+        format!("{:08x}-0000-0000-0000-00000000beef", self.volume)
+    }
+
+    fn has_uuid(&self) -> bool {
+        self.subsystem % 2 == 0
+    }
+
+    fn wwid(&self) -> String {
+        if self.has_uuid() { format!("uuid.{}", self.uuid()) } else { format!("eui.{}", self.nguid().replace('-', "")) }
+    }
+
+    /// What the kernel says of a namespace, below its device and below every path.  In the place of a UUID that is not
+    /// there it shows the NGUID.
     fn identity(&self, tree: &Tree, directory: &str) -> io::Result<()> {
-        let nguid = format!("{:08x}-0000-0000-0000-00000000beef", self.volume);
-        let wwid = format!("uuid.{}", self.uuid());
-        let attributes =
-            [("nguid", nguid.as_str()), ("nsid", &self.nsid.to_string()), ("uuid", &self.uuid()), ("wwid", &wwid)];
-        tree.directory(directory, &attributes)
+        let (nguid, nsid) = (self.nguid(), self.nsid.to_string());
+        let uuid = if self.has_uuid() { self.uuid() } else { nguid.clone() };
+        tree.directory(directory, &[("nguid", &nguid), ("nsid", &nsid), ("uuid", &uuid), ("wwid", &self.wwid())])
     }
 
     fn name(&self) -> String {
@@ -120,7 +131,7 @@ impl Namespace {
         }
         tree.node(&name, self.size)?;
         fs::create_dir_all(tree.dev("disk/by-id"))?;
-        tree.udev_link("by-id", &format!("nvme-uuid.{}", self.uuid()), &name)
+        tree.udev_link("by-id", &format!("nvme-{}", self.wwid()), &name)
     }
 
     fn add_path(&self, tree: &Tree, controller: u32) -> io::Result<()> {
