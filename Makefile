@@ -88,7 +88,7 @@ consumers: setup
 lab: setup
 	$(TOX) -e lab -- --package ours $(SCENARIOS)
 
-.PHONY: test-cinder  ## a real Cinder in a virtual machine: local attach, migration, backups; about an hour
+.PHONY: test-cinder  ## a real Cinder in a virtual machine: local attach, migration, backups; two hours or more
 test-cinder: setup
 	$(TOX) -e test-cinder
 
