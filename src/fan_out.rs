@@ -37,14 +37,32 @@ where
     R: Send,
     F: Fn(&T) -> R + Sync,
 {
+    spread_keeping(items, |_: &mut (), item| work(item))
+}
+
+/// As `spread` where the work for an item leaves something that helps with the next: neighbours meet the same thread.
+pub fn spread_keeping<T, K, R, F>(items: &[T], work: F) -> Vec<R>
+where
+    T: Sync,
+    K: Default,
+    R: Send,
+    F: Fn(&mut K, &T) -> R + Sync,
+{
     const WORTH_A_THREAD: usize = 64;
     let threads = thread::available_parallelism().map_or(1, std::num::NonZero::get).min(items.len() / WORTH_A_THREAD);
+    let alone = || {
+        let mut kept = K::default();
+        items.iter().map(|item| work(&mut kept, item)).collect()
+    };
     if threads < 2 {
-        return items.iter().map(work).collect();
+        return alone();
     }
     match rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("os-brick-{i}")).build() {
-        Ok(pool) => pool.install(|| items.par_iter().with_min_len(WORTH_A_THREAD / 4).map(&work).collect()),
-        Err(_) => items.iter().map(work).collect(),
+        Ok(pool) => pool.install(|| {
+            let shares = items.par_iter().with_min_len(WORTH_A_THREAD / 4);
+            shares.map_init(K::default, |kept, item| work(kept, item)).collect()
+        }),
+        Err(_) => alone(),
     }
 }
 

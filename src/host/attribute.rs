@@ -6,7 +6,7 @@ use std::fs;
 use std::io::{ErrorKind, Read};
 use std::path::{Component, Path, PathBuf};
 
-use nix::fcntl::{OFlag, openat};
+use nix::fcntl::{OFlag, openat, readlinkat};
 use nix::sys::stat::Mode;
 
 use crate::error::{Error, Result};
@@ -25,16 +25,17 @@ fn vanished(error: &std::io::Error) -> bool {
 
 /// The bytes of an attribute.
 pub fn read_bytes(path: &Path) -> Result<Option<Vec<u8>>> {
-    match fs::File::open(path).and_then(content) {
+    match fs::File::open(path).and_then(|file| content(file, <[u8]>::to_vec)) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if vanished(&error) => Ok(None),
         Err(error) => Err(Error::io("read", path, &error)),
     }
 }
 
-/// A file up to its end or LONGEST.  A host has tens of thousands of attributes, so none is read twice to find its end: sysfs
-/// gives one whole, and a read that does not fill the page was the last one.  Tables of procfs are different: see `whole`.
-fn content(mut file: fs::File) -> std::io::Result<Vec<u8>> {
+/// What `take` makes of a file up to its end or LONGEST.  A host has tens of thousands of attributes, so none is read twice to
+/// find its end: sysfs gives one whole, and a read that does not fill the page was the last one.  Tables of procfs are
+/// different: see `whole`.
+fn content<T>(mut file: fs::File, take: impl FnOnce(&[u8]) -> T) -> std::io::Result<T> {
     let mut page = [0; PAGE];
     let first = loop {
         match file.read(&mut page) {
@@ -42,16 +43,21 @@ fn content(mut file: fs::File) -> std::io::Result<Vec<u8>> {
             read => break read?,
         }
     };
-    let mut bytes = page[..first].to_vec();
-    if first == PAGE {
-        file.take((LONGEST - PAGE) as u64).read_to_end(&mut bytes)?;
+    if first < PAGE {
+        return Ok(take(&page[..first]));
     }
-    Ok(bytes)
+    let mut bytes = page.to_vec();
+    file.take((LONGEST - PAGE) as u64).read_to_end(&mut bytes)?;
+    Ok(take(&bytes))
 }
 
 /// The text of an attribute without surrounding blanks.
 pub fn read(path: &Path) -> Result<Option<String>> {
-    Ok(read_bytes(path)?.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()))
+    Ok(read_bytes(path)?.map(|bytes| trimmed(&bytes)))
+}
+
+fn trimmed(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).trim().to_owned()
 }
 
 /// The text of an attribute, or None for every reason it cannot be had; for optional facts.
@@ -60,19 +66,60 @@ pub fn text(path: &Path) -> Option<String> {
 }
 
 /// A directory that is found once for several of its attributes: the way there is longer than the reading.
-pub struct Directory(fs::File);
+pub struct Directory {
+    path: PathBuf,
+    file: fs::File,
+}
 
 impl Directory {
     /// None when it is not there.
     pub fn open(path: &Path) -> Option<Directory> {
-        fs::File::open(path).ok().map(Directory)
+        let file = fs::File::open(path).ok()?;
+        Some(Directory { path: path.to_owned(), file })
     }
 
     /// The text of an attribute below it, as `text` gives it.
     pub fn text(&self, name: &str) -> Option<String> {
+        self.content(name, trimmed)
+    }
+
+    /// The bytes of an attribute below it.
+    pub fn bytes(&self, name: &str) -> Option<Vec<u8>> {
+        self.content(name, <[u8]>::to_vec)
+    }
+
+    fn content<T>(&self, name: &str, take: impl FnOnce(&[u8]) -> T) -> Option<T> {
         let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
-        let bytes = content(openat(&self.0, name, flags, Mode::empty()).ok()?.into()).ok()?;
-        Some(String::from_utf8_lossy(&bytes).trim().to_owned())
+        content(openat(&self.file, name, flags, Mode::empty()).ok()?.into(), take).ok()
+    }
+
+    /// Where a link below it points, one step.
+    pub fn link(&self, name: &str) -> Option<PathBuf> {
+        readlinkat(&self.file, name).ok().map(PathBuf::from)
+    }
+
+    /// The names in a directory below it, sorted.
+    pub fn names(&self, name: &str) -> Vec<String> {
+        names(&self.path.join(name))
+    }
+
+    /// Whether something is there below it, a dangling link not counted.
+    pub fn exists(&self, name: &str) -> bool {
+        exists(&self.path.join(name))
+    }
+}
+
+/// The directory that was opened last, for who reads of many devices what they have beside each other.
+#[derive(Default)]
+pub struct Nearby(Option<Directory>);
+
+impl Nearby {
+    /// None when it is not there.
+    pub fn open(&mut self, path: &Path) -> Option<&Directory> {
+        if self.0.as_ref().is_none_or(|open| open.path != path) {
+            self.0 = Directory::open(path);
+        }
+        self.0.as_ref()
     }
 }
 

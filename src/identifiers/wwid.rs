@@ -62,7 +62,7 @@ struct Designator<'a> {
 impl Designator<'_> {
     /// Whether there is anything in it: padding alone is no identity.
     fn is_said(&self) -> bool {
-        !printed(self).is_empty()
+        self.value.iter().any(|byte| self.code_set == 1 || !matches!(byte, 0 | b' '))
     }
 }
 
@@ -153,7 +153,9 @@ fn designators(mut rest: &[u8]) -> Vec<Designator<'_>> {
 
 fn printed(designator: &Designator<'_>) -> String {
     if designator.code_set == 1 {
-        designator.value.iter().map(|byte| format!("{byte:02x}")).collect()
+        // Without the machinery of `format!`: an inventory prints those of every disk.
+        let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
+        designator.value.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0x0f)]).collect()
     } else {
         String::from_utf8_lossy(designator.value).trim_end_matches(['\0', ' ']).to_owned()
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path as FilePath, PathBuf};
 
 use crate::fan_out;
+use crate::host::attribute::{Directory, Nearby};
 use crate::host::root::Root;
 use crate::host::view::device_mapper::{self, Device};
 use crate::host::view::{block, links, mounts};
@@ -23,6 +24,8 @@ pub struct Floor {
     pub device: DeviceName,
     /// None for RAID.
     pub mapped: Option<Device>,
+    /// Of a multipath map, in bytes.
+    pub size: Option<u64>,
     /// Whole disks or other floors, with whether they are still there.
     pub below: Vec<(DeviceName, bool)>,
 }
@@ -43,14 +46,15 @@ pub struct Stack {
 impl Stack {
     pub fn read(root: &Root) -> Stack {
         let devices = block::all(root);
-        let virtuals: Vec<&DeviceName> =
-            devices.iter().filter(|(name, leads_to)| is_floor(name, leads_to)).map(|(name, _)| name).collect();
+        let virtuals: Vec<&(DeviceName, PathBuf)> =
+            devices.iter().filter(|(name, leads_to)| is_floor(name, leads_to)).collect();
         let known: HashMap<&DeviceName, &FilePath> =
             devices.iter().map(|(name, leads_to)| (name, leads_to.as_path())).collect();
-        let floors: BTreeMap<DeviceName, Floor> = fan_out::spread(&virtuals, |device| floor(root, device, &known))
-            .into_iter()
-            .map(|floor| (floor.device.clone(), floor))
-            .collect();
+        let found = fan_out::spread_keeping(&virtuals, |nearby: &mut Nearby, (device, leads_to)| {
+            Some(floor(device, &known, nearby.open(&block::directory(root, leads_to))?))
+        });
+        let floors: BTreeMap<DeviceName, Floor> =
+            found.into_iter().flatten().map(|floor| (floor.device.clone(), floor)).collect();
         let mut above: HashMap<DeviceName, Vec<DeviceName>> = HashMap::new();
         for floor in floors.values() {
             for (below, _) in &floor.below {
@@ -90,7 +94,7 @@ impl Stack {
     /// Adds to a volume who uses it.
     pub fn complete(&self, volume: &mut Volume) {
         volume.mounts = self.mounts.get(&volume.device).cloned().unwrap_or_default();
-        volume.consumers = self.consumers(&volume.device, FLOORS);
+        volume.consumers = self.consumers(&volume.device, None, FLOORS);
         // A link may have been made for one of the paths before there was a map.
         let paths = volume.paths.iter().map(|path| &path.device).filter(|path| **path != volume.device);
         volume.links = std::iter::once(&volume.device)
@@ -100,18 +104,19 @@ impl Stack {
         if volume.kind == Kind::Multipath {
             for path in &volume.paths {
                 // Somebody uses the disk beside its map.
-                let beside = self.consumers(&path.device, FLOORS).into_iter();
-                volume.consumers.extend(beside.filter(|consumer| consumer.device != volume.device));
+                volume.consumers.extend(self.consumers(&path.device, Some(&volume.device), FLOORS));
             }
         }
     }
 
-    fn consumers(&self, device: &DeviceName, floors: u32) -> Vec<Consumer> {
+    /// What stands on a device, `but` left out.
+    fn consumers(&self, device: &DeviceName, but: Option<&DeviceName>, floors: u32) -> Vec<Consumer> {
         if floors == 0 {
             return Vec::new();
         }
         let points = |device: &DeviceName| self.mounts.get(device).cloned().unwrap_or_default();
-        let partitions = self.partitions.get(device).into_iter().flatten().map(|partition| Consumer {
+        let partitions = self.partitions.get(device).into_iter().flatten();
+        let partitions = partitions.filter(|partition| Some(*partition) != but).map(|partition| Consumer {
             kind: "partition",
             device: partition.clone(),
             name: None,
@@ -119,7 +124,8 @@ impl Stack {
             open_count: None,
             consumers: Vec::new(),
         });
-        let floors_above = self.above.get(device).into_iter().flatten().map(|above| {
+        let floors_above = self.above.get(device).into_iter().flatten();
+        let floors_above = floors_above.filter(|above| Some(*above) != but).map(|above| {
             let mapped = self.floors.get(above).and_then(|floor| floor.mapped.as_ref());
             Consumer {
                 kind: kind_of(mapped),
@@ -127,7 +133,7 @@ impl Stack {
                 name: mapped.map(|mapped| mapped.name.clone()),
                 mounts: points(above),
                 open_count: None,
-                consumers: self.consumers(above, floors - 1),
+                consumers: self.consumers(above, None, floors - 1),
             }
         });
         partitions.chain(floors_above).collect()
@@ -135,13 +141,22 @@ impl Stack {
 }
 
 fn is_floor(name: &DeviceName, leads_to: &FilePath) -> bool {
-    let is_virtual = leads_to.parent().is_some_and(|above| above.ends_with("virtual/block"));
-    is_virtual && !PSEUDO.iter().any(|pseudo| name.as_str().starts_with(pseudo))
+    let above = leads_to.to_str().and_then(|place| place.rsplit_once('/')).map(|(above, _)| above);
+    above.is_some_and(|above| above.ends_with("/virtual/block"))
+        && !PSEUDO.iter().any(|pseudo| name.as_str().starts_with(pseudo))
 }
 
-fn floor(root: &Root, device: &DeviceName, known: &HashMap<&DeviceName, &FilePath>) -> Floor {
-    let mapped = if device.is_device_mapper() { device_mapper::any(root, device) } else { None };
-    Floor { device: device.clone(), mapped, below: block::foundations_among(root, device, known) }
+/// One floor, which is in `directory`.
+fn floor(device: &DeviceName, known: &HashMap<&DeviceName, &FilePath>, directory: &Directory) -> Floor {
+    let mapped = if device.is_device_mapper() { device_mapper::any(directory, device) } else { None };
+    let is_map = mapped.as_ref().is_some_and(|mapped| mapped.multipath_identity().is_some());
+    let size = if is_map { directory.text(&format!("{device}/size")) } else { None };
+    Floor {
+        device: device.clone(),
+        mapped,
+        size: size.as_deref().and_then(block::bytes_of),
+        below: block::foundations_among(directory, device, known),
+    }
 }
 
 /// By the prefix each program gives the uuids of its devices.

@@ -76,7 +76,7 @@ pub fn ask_with(host: &Host, inventory: &Inventory, question: &Arc<Question>, on
             Err(reason) => answers.silent.push(Silent { device: path.device.clone(), reason }),
         }
     }
-    answers.silent.sort_by_key(|silent| super::by_number(&silent.device));
+    answers.silent.sort_by(|one, other| super::by_number(&one.device, &other.device));
     answers
 }
 

@@ -10,6 +10,7 @@ pub mod records;
 pub mod scsi;
 pub mod volume;
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -65,7 +66,7 @@ impl Inventory {
         for volume in &mut volumes {
             stack.complete(volume);
         }
-        volumes.sort_by_key(|volume| (volume.kind, by_number(&volume.device)));
+        volumes.sort_by(|one, other| one.kind.cmp(&other.kind).then_with(|| by_number(&one.device, &other.device)));
         Inventory { volumes, sessions: scsi.sessions, controllers: nvme.controllers }
     }
 
@@ -90,6 +91,6 @@ impl Inventory {
 }
 
 /// Orders `sdb` before `sdaa` and `dm-2` before `dm-10`.
-fn by_number(device: &DeviceName) -> (usize, DeviceName) {
-    (device.as_str().len(), device.clone())
+fn by_number(one: &DeviceName, other: &DeviceName) -> Ordering {
+    one.as_str().len().cmp(&other.as_str().len()).then_with(|| one.cmp(other))
 }

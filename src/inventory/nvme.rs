@@ -1,6 +1,7 @@
 //! NVMe namespaces, each with the controllers that lead to it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::host::attribute;
 use crate::host::root::Root;
@@ -88,7 +89,7 @@ fn volume(root: &Root, device: DeviceName, ways: Vec<Way>, controllers: &[Contro
             state: way.access,
             identity: identity.clone(),
             size,
-            connection: connection(controller),
+            connection: Arc::new(connection(controller)),
         }
     });
     let paths = paths.collect();

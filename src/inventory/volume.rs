@@ -1,8 +1,9 @@
 //! One volume: its identity, the device it is used through, the paths to it, and who uses it.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::identifiers::{DeviceName, Wwid};
 
@@ -51,7 +52,9 @@ pub struct Path {
     /// What the kernel took for the identity when the disk appeared.
     pub identity: Option<Wwid>,
     pub size: Option<u64>,
-    pub connection: Connection,
+    /// Shared by all that runs over it.
+    #[serde(serialize_with = "itself")]
+    pub connection: Arc<Connection>,
     /// Whether device and connection are up.
     pub usable: bool,
 }
@@ -80,6 +83,10 @@ pub struct Consumer {
     pub mounts: Vec<String>,
     pub open_count: Option<u32>,
     pub consumers: Vec<Consumer>,
+}
+
+fn itself<S: Serializer>(connection: &Arc<Connection>, serializer: S) -> Result<S::Ok, S::Error> {
+    connection.serialize(serializer)
 }
 
 impl Volume {

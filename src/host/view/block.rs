@@ -1,9 +1,10 @@
 //! `/sys/block/NAME` and `/dev/NAME` (kernel: Documentation/ABI/stable/sysfs-block).
 
 use std::collections::HashMap;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
-use crate::host::attribute;
+use crate::fan_out;
+use crate::host::attribute::{self, Directory};
 use crate::host::root::Root;
 use crate::identifiers::DeviceName;
 
@@ -12,7 +13,7 @@ const SECTOR: u64 = 512;
 
 /// `/sys/block/NAME/size`, in bytes.
 pub fn size(root: &Root, name: &DeviceName) -> Option<u64> {
-    size_in(&root.path(format!("/sys/block/{name}")))
+    bytes_of(&attribute::text(&root.path(format!("/sys/block/{name}/size")))?)
 }
 
 /// `/sys/block/NAME/ro`
@@ -49,20 +50,21 @@ pub fn behind(root: &Root, path: &Path) -> Option<DeviceName> {
 /// Every name in `/sys/block` with where it leads: `../devices/platform/host2/session1/target2:0:0/2:0:0:1/block/sda`.
 pub fn all(root: &Root) -> Vec<(DeviceName, PathBuf)> {
     let directory = root.path("/sys/block");
-    attribute::unsorted_names(&directory)
-        .filter_map(|name| Some((name.parse().ok()?, attribute::link(&directory.join(name))?)))
-        .collect()
+    let names: Vec<DeviceName> = attribute::unsorted_names(&directory).filter_map(|name| name.parse().ok()).collect();
+    let Some(directory) = Directory::open(&directory) else { return Vec::new() };
+    let links = fan_out::spread(&names, |name| directory.link(name.as_str()));
+    names.into_iter().zip(links).filter_map(|(name, leads_to)| Some((name, leads_to?))).collect()
 }
 
-/// The directory of a device by where its entry in `/sys/block` leads, which saves the kernel following it.
-pub fn directory(root: &Root, name: &DeviceName, leads_to: &Path) -> PathBuf {
-    let entry = if leads_to.is_relative() { leads_to } else { Path::new(name.as_str()) };
-    root.path("/sys/block").join(entry)
+/// The directory a device is in by where its entry in `/sys/block` leads, which saves the kernel following it.
+pub fn directory(root: &Root, leads_to: &Path) -> PathBuf {
+    let entry = if leads_to.is_relative() { leads_to } else { Path::new("") };
+    root.path("/sys/block").join(entry.parent().unwrap_or(entry))
 }
 
-/// `size` in a device's directory, in bytes.
-pub fn size_in(directory: &Path) -> Option<u64> {
-    let sectors: u64 = attribute::text(&directory.join("size"))?.parse().ok()?;
+/// An attribute `size`, in bytes.
+pub fn bytes_of(size: &str) -> Option<u64> {
+    let sectors: u64 = size.parse().ok()?;
     Some(sectors * SECTOR)
 }
 
@@ -74,24 +76,27 @@ pub fn with_number(root: &Root, number: &str) -> Option<DeviceName> {
 /// What the entries of `slaves/` lead to, as whole disks, with whether they are still there: the link to a disk that was
 /// taken away stays while the device above is open.
 pub fn foundations(root: &Root, name: &DeviceName) -> Vec<(DeviceName, bool)> {
-    foundations_among(root, name, &HashMap::new())
+    let all = Directory::open(&root.path("/sys/block"));
+    all.map(|all| foundations_among(&all, name, &HashMap::new())).unwrap_or_default()
 }
 
-/// The same where all devices were listed a moment ago: a link that leads where `known` has its device is not followed.
+/// The same of a device in `directory` where all devices were listed a moment ago: a link that leads where `known` has its
+/// device is not followed.
 pub fn foundations_among(
-    root: &Root,
+    directory: &Directory,
     name: &DeviceName,
     known: &HashMap<&DeviceName, &Path>,
 ) -> Vec<(DeviceName, bool)> {
-    let directory = root.path(format!("/sys/block/{name}/slaves"));
-    attribute::names(&directory)
+    let slaves = format!("{name}/slaves");
+    directory
+        .names(&slaves)
         .iter()
         .filter_map(|entry| {
-            let place = directory.join(entry);
-            let leads_to = attribute::link(&place);
+            let place = format!("{slaves}/{entry}");
+            let leads_to = directory.link(&place);
             let whole = leads_to.as_deref().and_then(whole_disk).or_else(|| entry.parse().ok())?;
             let is_known = known.get(&whole).zip(leads_to).is_some_and(|(there, here)| is_same_device(there, &here));
-            Some((whole, is_known || attribute::exists(&place)))
+            Some((whole, is_known || directory.exists(&place)))
         })
         .collect()
 }
@@ -109,11 +114,14 @@ fn whole_disk(leads_to: &Path) -> Option<DeviceName> {
 
 /// Whether a link of `/sys/block` and one of `slaves` lead to the same device, as far as their texts show it.
 fn is_same_device(entry: &Path, slave: &Path) -> bool {
-    fn below_devices(link: &Path) -> impl Iterator<Item = Component<'_>> {
-        let ascends = |part: &Component<'_>| *part == Component::ParentDir || part.as_os_str() == "devices";
-        link.components().skip_while(ascends)
+    fn below_devices(link: &Path) -> Option<&str> {
+        let mut rest = link.to_str()?;
+        while let Some(below) = rest.strip_prefix("../").or_else(|| rest.strip_prefix("devices/")) {
+            rest = below;
+        }
+        Some(rest)
     }
-    below_devices(entry).eq(below_devices(slave))
+    below_devices(entry).zip(below_devices(slave)).is_some_and(|(entry, slave)| entry == slave)
 }
 
 /// The whole disk of a device or partition.

@@ -1,6 +1,6 @@
 //! `/sys/block/dm-N/dm` (kernel: drivers/md/dm-sysfs.c).
 
-use crate::host::attribute;
+use crate::host::attribute::{self, Directory};
 use crate::host::root::Root;
 use crate::host::view::block;
 use crate::identifiers::{DeviceName, Wwid};
@@ -63,9 +63,9 @@ pub struct Device {
     pub uuid: String,
 }
 
-/// One device-mapper device.
-pub fn any(root: &Root, device: &DeviceName) -> Option<Device> {
-    let text = |attribute: &str| attribute::text(&root.path(format!("/sys/block/{device}/dm/{attribute}")));
+/// One device-mapper device, of a directory that has it.
+pub fn any(directory: &Directory, device: &DeviceName) -> Option<Device> {
+    let text = |attribute: &str| directory.text(&format!("{device}/dm/{attribute}"));
     Some(Device { device: device.clone(), name: text("name")?, uuid: text("uuid").unwrap_or_default() })
 }
 

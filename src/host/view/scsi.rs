@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::host::attribute;
+use crate::host::attribute::{self, Nearby};
 use crate::host::root::Root;
 use crate::host::view::block;
 use crate::identifiers::{DeviceName, Hctl, Wwid, scsi_id};
@@ -41,20 +41,11 @@ pub fn state(root: &Root, disk: &DeviceName) -> Option<String> {
 /// The identity the kernel has of the disk: read by INQUIRY when the disk appeared or was last rescanned.  From
 /// `device/vpd_pg83` as `scsi_id` would, else from `device/wwid`.
 pub fn wwid(root: &Root, disk: &DeviceName) -> Option<Wwid> {
-    identity_in(&root.path(device(disk)))
-}
-
-fn identity_in(device: &Path) -> Option<Wwid> {
-    let page = attribute::read_bytes(&device.join("vpd_pg83")).ok().flatten();
-    page.as_deref().and_then(scsi_id).or_else(|| wwid_in(device))
-}
-
-fn wwid_in(device: &Path) -> Option<Wwid> {
-    attribute::text(&device.join("wwid")).as_deref().and_then(Wwid::from_sysfs)
+    page(root, disk).as_deref().and_then(scsi_id).or_else(|| sysfs_wwid(root, disk))
 }
 
 /// What a look at all disks of the host needs of each.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Brief {
     pub state: Option<String>,
     pub identity: Option<Wwid>,
@@ -62,22 +53,33 @@ pub struct Brief {
     pub size: Option<u64>,
 }
 
-/// State, identity and size of a disk by where its entry in `/sys/block` leads, with the fewest steps.
-pub fn brief(root: &Root, disk: &DeviceName, leads_to: &Path) -> Brief {
-    let block = block::directory(root, disk, leads_to);
-    // `.../H:C:T:L/block/sdX`
-    let above = block.ancestors().nth(2).filter(|_| block.parent().is_some_and(|parent| parent.ends_with("block")));
-    let device = above.filter(|_| leads_to.is_relative()).map_or_else(|| block.join("device"), Path::to_path_buf);
-    Brief {
-        state: attribute::text(&device.join("state")),
-        identity: identity_in(&device),
-        size: block::size_in(&block),
-    }
+/// State, identity and size of a disk by where its entry in `/sys/block` leads, with the fewest steps; None when it is gone.
+/// The disks of a target share a directory: who reads them one after the other goes there once.
+pub fn brief(root: &Root, disk: &DeviceName, leads_to: &Path, nearby: &mut Nearby) -> Option<Brief> {
+    let all = root.path("/sys/block");
+    let (directory, device, block) = match below_target(leads_to) {
+        Some((target, address)) => (all.join(target), address.to_owned(), format!("{address}/block/{disk}")),
+        None => (all, format!("{disk}/device"), disk.to_string()),
+    };
+    let directory = nearby.open(&directory)?;
+    let page = directory.bytes(&format!("{device}/vpd_pg83"));
+    let wwid = || Wwid::from_sysfs(&directory.text(&format!("{device}/wwid"))?);
+    Some(Brief {
+        state: directory.text(&format!("{device}/state")),
+        identity: page.as_deref().and_then(scsi_id).or_else(wwid),
+        size: directory.text(&format!("{block}/size")).as_deref().and_then(block::bytes_of),
+    })
+}
+
+/// `../devices/.../targetH:C:T` and `H:C:T:L` of `../devices/.../targetH:C:T/H:C:T:L/block/sdX`.
+fn below_target(leads_to: &Path) -> Option<(&str, &str)> {
+    let (device, _) = leads_to.to_str().filter(|_| leads_to.is_relative())?.rsplit_once("/block/")?;
+    device.rsplit_once('/')
 }
 
 /// `device/wwid` alone.
 pub fn sysfs_wwid(root: &Root, disk: &DeviceName) -> Option<Wwid> {
-    wwid_in(&root.path(device(disk)))
+    attribute::text(&root.path(device(disk).join("wwid"))).as_deref().and_then(Wwid::from_sysfs)
 }
 
 /// `device/vpd_pg83`: the page as the kernel read it when the disk appeared or was last rescanned.
