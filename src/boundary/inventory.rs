@@ -49,9 +49,9 @@ pub mod inventory {
             if let Some(directory) = &records {
                 found.add_records(&kept(&host, directory));
             }
-            Ok(found)
+            convert::text(&found)
         })?;
-        convert::python(py, &found)
+        convert::from_text(py, &found)
     }
 
     /// What is left behind; with `live` every disk that is up is asked for its identity.
