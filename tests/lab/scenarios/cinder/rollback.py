@@ -60,7 +60,7 @@ def as_before(lab, cinder, volume, name, ended):
 def interrupted_while_connecting(lab, cinder, volume):
     """Ctrl-C when the first session is there: the connector is at work."""
     running = start(lab, 'local-attach', volume)
-    lab.eventually('a session appears', lab.host.sessions, 120)
+    lab.eventually('a session appears', lab.host.sessions, 600)
     running.interrupt()
     ended = running.wait()
     lab.check('interrupted while connecting: the command fails', ended.status != 0, ended)
