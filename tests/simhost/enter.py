@@ -20,6 +20,8 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 RUN = pathlib.Path('/run/simhost')
 DEVICES = ('null', 'zero', 'full', 'random', 'urandom', 'tty')
+# A file of the simulator's own is /dev/nvme-fabrics.
+OPTIONAL_DEVICES = ('fuse',)
 PROGRAM_DIRECTORIES = ('/usr/bin', '/usr/sbin', '/usr/lib/udev')
 MULTIPATH_CONF = """defaults {
     find_multipaths %s
@@ -71,7 +73,9 @@ def _mount_dev():
     """A /dev of our own that keeps the devices every program needs."""
     staging = RUN / 'dev'
     _mount('-t', 'tmpfs', '-o', 'mode=755', 'dev', staging)
-    for name in DEVICES:
+    present = [name for name in OPTIONAL_DEVICES
+               if os.path.exists(f'/dev/{name}')]
+    for name in (*DEVICES, *present):
         (staging / name).touch()
         _mount('--bind', f'/dev/{name}', staging / name)
     for name in ('pts', 'shm'):

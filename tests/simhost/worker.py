@@ -8,6 +8,7 @@ input is a JSON object with ``volumes``, ``portals``, ``multipath`` and
 was doing.
 """
 
+import glob
 import json
 import logging
 import os
@@ -25,6 +26,7 @@ from os_brick.initiator import connector
 import os_brick.privileged
 
 IQN = 'iqn.2010-10.org.example:target-1'
+NQN = 'nqn.2014-08.org.example:subsystem-1'
 LOCK_PATH = '/run/lock/os-brick'
 SETTLE = 0.3
 
@@ -79,9 +81,18 @@ def of_fibre_channel(volume, portals, multipath):
             'target_lun': volume, 'volume_id': volume}
 
 
+def of_nvme(volume, portals, multipath):
+    """The same for a namespace of a subsystem."""
+    addresses = [(f'127.0.1.{at}', '4420', 'tcp')
+                 for at in range(1, portals + 1)]
+    return {'target_nqn': NQN, 'portals': addresses, 'volume_id': volume,
+            'vol_uuid': f'{volume - 1:08x}-1111-2222-3333-444444444444'}
+
+
 # The connector's protocol, and its properties.
 KINDS = {'iscsi': ('ISCSI', of_iscsi),
-         'fc': ('FIBRE_CHANNEL', of_fibre_channel)}
+         'fc': ('FIBRE_CHANNEL', of_fibre_channel),
+         'nvme': ('NVMEOF', of_nvme)}
 
 
 def together(function, items):
@@ -132,11 +143,16 @@ def in_flight(steps, start):
     return total / 1e9
 
 
-def check(answers, portals, multipath):
+def check(answers, order):
     """The answer must be right, or its time means nothing."""
-    for answer in answers:
+    portals, multipath = order['portals'], order['multipath']
+    for volume, answer in enumerate(answers, 1):
         name = os.path.basename(os.path.realpath(answer['path']))
-        if multipath:
+        if order['kind'] == 'nvme':
+            paths = glob.glob(f'/sys/class/nvme/nvme*/nvme*c*n{volume}')
+            if not name.endswith(f'n{volume}') or len(paths) != portals:
+                raise RuntimeError(f'{name} has the paths {paths}')
+        elif multipath:
             slaves = os.listdir(f'/sys/block/{name}/slaves')
             if not name.startswith('dm-') or len(slaves) != portals:
                 raise RuntimeError(f'{name} has the paths {slaves}')
@@ -167,11 +183,13 @@ def one_round(order):
     pairs = list(zip(made, volumes))
     answers, connect = timed(lambda p: p[0].connect_volume(p[1]), pairs)
     time.sleep(SETTLE)
-    check(answers, portals, multipath)
+    check(answers, order)
     jobs = list(zip(made, volumes, answers))
     __, disconnect = timed(lambda p: p[0].disconnect_volume(p[1], p[2]), jobs)
     time.sleep(SETTLE)
     left = dict(line.split() for line in simctl('state').splitlines())
+    # A controller stays while it leads to other namespaces.
+    simctl('unmap')
     return {'connect': connect, 'disconnect': disconnect,
             'left': {name: int(count) for name, count in left.items()}}
 

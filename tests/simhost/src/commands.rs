@@ -6,7 +6,7 @@ use std::io::Write;
 
 use crate::host::{Host, Request};
 use crate::model::{Disk, naa_of};
-use crate::{iscsiadm, kernel, multipath};
+use crate::{fabrics, iscsiadm, kernel, multipath};
 
 /// What a program prints and how it ends.
 #[derive(Debug, Default, Clone)]
@@ -39,6 +39,7 @@ pub const PROGRAMS: &[&str] = &[
     "lsscsi",
     "multipath",
     "multipathd",
+    "nvme",
     "scsi_id",
     "sg_inq",
     "simctl",
@@ -52,6 +53,7 @@ pub fn run(host: &mut Host, request: &Request) -> Reply {
         "iscsiadm" => iscsiadm::run(host, argv),
         "multipathd" => multipath::multipathd(host, argv),
         "multipath" => multipath::multipath(host, argv),
+        "nvme" => fabrics::nvme(host, argv),
         "tee" => tee(host, argv, &request.stdin),
         "dd" => dd(argv),
         "blockdev" => blockdev(host, argv),
@@ -111,7 +113,8 @@ fn blockdev(host: &Host, argv: &[String]) -> Reply {
     let path = argv.last().map_or("", String::as_str);
     let node = node_of(path);
     let disk = host.disks.get(&node).map(|disk| disk.size);
-    let Some(size) = disk.or_else(|| host.find_map(&node).map(|map| map.size)) else {
+    let of_map = || host.find_map(&node).map(|map| map.size);
+    let Some(size) = disk.or_else(of_map).or_else(|| host.namespace_size(&node)) else {
         return Reply::error(1, &format!("blockdev: cannot open {path}: No such file or directory\n"));
     };
     match argv.get(1).map_or("", String::as_str) {
@@ -178,13 +181,16 @@ fn simctl(host: &mut Host, argv: &[String]) -> Reply {
             )
         }
         ["state"] => Reply::out(&format!(
-            "sessions {}\ndisks {}\nmaps {}\nrecords {}\nwwids {}\n",
+            "sessions {}\ncontrollers {}\ndisks {}\nmaps {}\nrecords {}\nwwids {}\n",
             host.sessions.len(),
+            host.fabrics.count(),
             host.disks.len(),
             host.maps.len(),
             crate::records::all().len(),
             crate::wwids::known_wwids().len()
         )),
+        // What the storage serves nobody any more.
+        ["unmap"] => host.disconnect_all().into(),
         ["grow", iqn, lun, size] => match (lun.parse::<u64>(), size.parse::<u64>()) {
             (Ok(lun), Ok(size)) => {
                 host.grown.insert(naa_of(iqn, lun), size);
@@ -192,6 +198,6 @@ fn simctl(host: &mut Host, argv: &[String]) -> Reply {
             }
             _ => Reply::error(2, "simctl grow IQN LUN BYTES\n"),
         },
-        _ => Reply::error(2, "simctl trace | state | grow IQN LUN BYTES\n"),
+        _ => Reply::error(2, "simctl trace | state | unmap | grow IQN LUN BYTES\n"),
     }
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Hearing what programs write to `scan`, `delete` and `rescan`.
 //!
-//! `scan` is a FIFO: what is written matters, and its effect comes later anyway.  `delete` and `rescan` are plain files
-//! whose opening fanotify holds up until their effect is there, for in the kernel they have taken effect when write(2)
+//! `scan` is a FIFO: what is written matters, and its effect comes later anyway; so is `rescan_controller`.  `delete`,
+//! `rescan` and `delete_controller` are plain files whose opening fanotify holds up until their effect is there, for in the kernel they have taken effect when write(2)
 //! returns.  Where fanotify is not allowed they are FIFOs too, and their effect comes a moment after the write.
 
 use std::collections::HashMap;
@@ -17,13 +17,16 @@ use nix::sys::fanotify::{
     EventFFlags, Fanotify, FanotifyEvent, FanotifyResponse, InitFlags, MarkFlags, MaskFlags, Response,
 };
 
-/// What a control file is for: the `scan` of a session or of a Fibre Channel host, or a disk's `delete` or `rescan`.
+/// What a control file is for: the `scan` of a session or of a Fibre Channel host, a disk's `delete` or `rescan`, or an NVMe
+/// controller's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Control {
     Scan(u32),
     ScanPorts(u32),
     Delete(String),
     Rescan(String),
+    DeleteController(u32),
+    RescanController(u32),
 }
 
 pub struct Controls {
@@ -47,7 +50,7 @@ impl Controls {
 
     pub fn add(&mut self, path: PathBuf, control: Control) -> io::Result<()> {
         match (&self.fanotify, &control) {
-            (Some(fanotify), Control::Delete(_) | Control::Rescan(_)) => {
+            (Some(fanotify), Control::Delete(_) | Control::Rescan(_) | Control::DeleteController(_)) => {
                 let root = File::open("/")?;
                 fanotify.mark(MarkFlags::FAN_MARK_ADD, MaskFlags::FAN_OPEN_PERM, root.as_fd(), Some(&path))?;
             }

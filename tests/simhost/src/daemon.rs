@@ -16,9 +16,12 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 
 use crate::client::{SOCKET, receive, send};
+use crate::commands::Reply;
+use crate::fabrics::{Asked, Asker};
+use crate::fuse::FabricsFile;
 use crate::host::{Event, Host, Request, now_ns};
-use crate::model::PORT;
-use crate::{commands, kernel, multipath};
+use crate::model::{Kind, PORT};
+use crate::{commands, fabrics, kernel, multipath};
 
 const MULTIPATHD: &str = "/org/kernel/linux/storage/multipathd";
 
@@ -34,6 +37,7 @@ enum Source {
     MultipathdClient(u64),
     Fifo(PathBuf),
     Opening,
+    FabricsFile,
 }
 
 pub struct Daemon {
@@ -41,6 +45,7 @@ pub struct Daemon {
     programs: UnixListener,
     multipathd: UnixListener,
     portals: Vec<TcpListener>,
+    fabrics_file: Option<FabricsFile>,
     /// Programs waiting for their answer.
     callers: HashMap<u64, UnixStream>,
     /// Connections to multipathd's socket; they stay open between commands.
@@ -52,13 +57,19 @@ impl Daemon {
     pub fn start(mut host: Host) -> io::Result<Daemon> {
         kernel::base(&host.tree)?;
         host.add_ports()?;
+        let port = if host.config.kind == Kind::Nvme { fabrics::PORT } else { PORT };
+        let fabrics_file = (host.config.kind == Kind::Nvme).then(|| {
+            fabrics::base(&host)?;
+            FabricsFile::mount()
+        });
         let address = SocketAddr::from_abstract_name(MULTIPATHD)?;
-        let portals = host.config.portals.iter().map(|portal| TcpListener::bind((portal.as_str(), PORT)));
+        let portals = host.config.portals.iter().map(|portal| TcpListener::bind((portal.as_str(), port)));
         let portals = portals.collect::<io::Result<Vec<_>>>()?;
         Ok(Daemon {
             programs: UnixListener::bind(SOCKET)?,
             multipathd: UnixListener::bind_addr(&address)?,
             portals,
+            fabrics_file: fabrics_file.transpose()?,
             host,
             callers: HashMap::new(),
             clients: HashMap::new(),
@@ -89,6 +100,7 @@ impl Daemon {
                     Source::MultipathdClient(connection) => self.multipathd_asked(connection),
                     Source::Fifo(path) => self.host.written(&path)?,
                     Source::Opening => self.host.opened()?,
+                    Source::FabricsFile => self.fabrics_file_used()?,
                 }
             }
             self.due()?;
@@ -102,6 +114,7 @@ impl Daemon {
         sources.extend(self.clients.iter().map(|(id, socket)| (Source::MultipathdClient(*id), socket.as_fd())));
         sources.extend(self.host.controls.fifos().map(|(path, fd)| (Source::Fifo(path.clone()), fd)));
         sources.extend(self.host.controls.fanotify().map(|fd| (Source::Opening, fd)));
+        sources.extend(self.fabrics_file.as_ref().map(|file| (Source::FabricsFile, file.as_fd())));
         sources
     }
 
@@ -143,6 +156,26 @@ impl Daemon {
         Ok(())
     }
 
+    fn fabrics_file_used(&mut self) -> io::Result<()> {
+        let Some(file) = &mut self.fabrics_file else { return Ok(()) };
+        let Some(written) = file.hear()? else { return Ok(()) };
+        let options = written.options.clone();
+        self.host.ask(Asked { start_ns: now_ns(), asker: Asker::File(written), options })
+    }
+
+    /// Whoever asked for a connection is told, then the kernel turns to the next.
+    fn connected(&mut self) -> io::Result<()> {
+        let Some((asked, outcome)) = self.host.connected()? else { return Ok(()) };
+        match (asked.asker, &mut self.fabrics_file) {
+            (Asker::File(written), Some(file)) => file.answer(&written, outcome)?,
+            (Asker::File(_), None) => {}
+            (Asker::Program { connection, request }, _) => {
+                self.reply(connection, &request, &fabrics::told(outcome));
+            }
+        }
+        self.host.begin_connection()
+    }
+
     fn multipathd_asked(&mut self, connection: u64) {
         let command = self.clients.get_mut(&connection).map(read_packet);
         match command {
@@ -174,7 +207,8 @@ impl Daemon {
                     self.host.join(&disk)?;
                     self.host.note(start_ns, format!("multipathd: {disk} joins its map"));
                 }
-                Event::Program { connection, request } => self.finish(connection, &request),
+                Event::Program { connection, request } => self.finish(connection, request)?,
+                Event::Connected => self.connected()?,
                 Event::Multipathd { connection, start_ns, command } => {
                     let text = multipath::answer(&mut self.host, &multipath::words(&command));
                     self.host.note(start_ns, format!("multipathd socket: {command}"));
@@ -188,8 +222,16 @@ impl Daemon {
         Ok(())
     }
 
-    fn finish(&mut self, connection: u64, request: &Request) {
-        let reply = commands::run(&mut self.host, request);
+    fn finish(&mut self, connection: u64, request: Request) -> io::Result<()> {
+        if let Some(options) = fabrics::options_of(&request.argv) {
+            return self.host.ask(Asked { start_ns: now_ns(), asker: Asker::Program { connection, request }, options });
+        }
+        let reply = commands::run(&mut self.host, &request);
+        self.reply(connection, &request, &reply);
+        Ok(())
+    }
+
+    fn reply(&mut self, connection: u64, request: &Request, reply: &Reply) {
         if request.argv.first().is_some_and(|name| name != "simctl") {
             self.host.note(request.start_ns, format!("{} -> {}", request.argv.join(" "), reply.code));
         }

@@ -2,24 +2,23 @@
 //! The floor: the same attaches with the least possible programs and no library, measured on the same host.
 //!
 //! Node records are written as files, logins and logouts run in parallel, scans name exactly one LUN, sysfs is polled
-//! every millisecond.
+//! every millisecond.  Over NVMe one write for each portal is all, and one for its end.
 
 use std::fs;
-use std::io::{self, Error};
+use std::io::{self, Error, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::model::{PORT, Port};
-use crate::{fabric, records};
+use crate::model::{Kind, PORT, Port};
+use crate::{fabric, fabrics, records};
 
 const TICK: Duration = Duration::from_millis(1);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub struct Work {
     pub iqn: String,
-    /// The portals are ports of an array: nothing is logged in to.
-    pub fibre_channel: bool,
+    pub kind: Kind,
     pub portals: Vec<String>,
     pub volumes: u64,
     pub multipath: bool,
@@ -54,7 +53,7 @@ fn log_in(work: &Work) -> io::Result<()> {
 }
 
 fn ways(work: &Work) -> io::Result<Vec<Way>> {
-    if work.fibre_channel {
+    if work.kind == Kind::FibreChannel {
         let of_port = |port: Port| {
             let directory = PathBuf::from(format!("/sys/{}", port.directory()));
             Way { directory, host: port.host.to_string(), target: port.id }
@@ -66,8 +65,11 @@ fn ways(work: &Work) -> io::Result<Vec<Way>> {
 }
 
 fn connect(work: &Work) -> io::Result<()> {
-    if !work.fibre_channel {
-        log_in(work)?;
+    match work.kind {
+        Kind::Nvme => return connect_controllers(work),
+        Kind::Iscsi => log_in(work)?,
+        // Nothing is logged in to.
+        Kind::FibreChannel => {}
     }
     let ways = ways(work)?;
     for volume in 1..=work.volumes {
@@ -85,7 +87,39 @@ fn connect(work: &Work) -> io::Result<()> {
     Ok(())
 }
 
+/// One write for each portal, and every namespace is there.
+fn connect_controllers(work: &Work) -> io::Result<()> {
+    let connect = |portal: &String| -> io::Result<()> {
+        let mut file = fs::OpenOptions::new().read(true).write(true).open("/dev/nvme-fabrics")?;
+        let options = format!("nqn={},transport=tcp,traddr={portal},trsvcid={}", fabrics::NQN, fabrics::PORT);
+        file.write_all(options.as_bytes())?;
+        file.read(&mut [0; 256]).map(drop)
+    };
+    all_at_once(&work.portals, connect)?;
+    until(|| (namespaces().len() as u64 == work.volumes).then_some(()))
+}
+
+fn namespaces() -> Vec<PathBuf> {
+    entries("/sys/block".into()).into_iter().filter(|device| name(device).starts_with("nvme")).collect()
+}
+
+fn disconnect_controllers() -> io::Result<()> {
+    all_at_once(&namespaces(), |device| fs::File::open(format!("/dev/{}", name(device)))?.sync_all())?;
+    let controllers = entries("/sys/class/nvme".into());
+    all_at_once(&controllers, |controller| fs::write(controller.join("delete_controller"), "1"))
+}
+
+fn all_at_once<T: Sync>(items: &[T], work: impl Fn(&T) -> io::Result<()> + Sync) -> io::Result<()> {
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = items.iter().map(|item| scope.spawn(|| work(item))).collect();
+        threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|_| Err(Error::other("a thread ended"))))
+    })
+}
+
 fn disconnect(work: &Work) -> io::Result<()> {
+    if work.kind == Kind::Nvme {
+        return disconnect_controllers();
+    }
     let ways = ways(work)?;
     let disks: Vec<PathBuf> = (1..=work.volumes).flat_map(|volume| disks_of(&ways, volume)).collect();
     if work.multipath {
@@ -103,7 +137,7 @@ fn disconnect(work: &Work) -> io::Result<()> {
         fs::write(disk.join("device/delete"), "1")?;
     }
     until(|| disks.iter().all(|disk| !disk.exists()).then_some(()))?;
-    if work.fibre_channel {
+    if work.kind == Kind::FibreChannel {
         return Ok(());
     }
     in_parallel(work.portals.iter().map(|portal| node_command(work, portal, "--logout")))?;

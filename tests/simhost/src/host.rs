@@ -11,7 +11,8 @@ use std::path::Path;
 use nix::time::{ClockId, clock_gettime};
 
 use crate::controls::{Control, Controls};
-use crate::model::{Behind, Config, Disk, Map, Port, Scan, Session, naa_of, parse_scans, parse_target_scans};
+use crate::fabrics::Fabrics;
+use crate::model::{Behind, Config, Disk, Kind, Map, Port, Scan, Session, naa_of, parse_scans, parse_target_scans};
 use crate::tree::Tree;
 use crate::wwids::{add_wwid, known_wwids};
 use crate::{device_mapper, fabric, kernel};
@@ -38,6 +39,7 @@ pub enum Event {
     Map { start_ns: u64, wwid: String },
     Join { start_ns: u64, disk: String },
     Program { connection: u64, request: Request },
+    Connected,
     Multipathd { connection: u64, start_ns: u64, command: String },
 }
 
@@ -57,6 +59,7 @@ pub struct Host {
     pub maps: BTreeMap<u32, Map>,
     pub events: BTreeMap<(u64, u64), Event>,
     pub controls: Controls,
+    pub fabrics: Fabrics,
     pub trace: Vec<Trace>,
     /// Sizes other than the configured one, by NAA identifier.
     pub grown: BTreeMap<String, u64>,
@@ -80,6 +83,7 @@ impl Host {
             maps: BTreeMap::new(),
             events: BTreeMap::new(),
             controls: Controls::new(),
+            fabrics: Fabrics::default(),
             trace: Vec::new(),
             grown: BTreeMap::new(),
             appeared: BTreeMap::new(),
@@ -92,7 +96,7 @@ impl Host {
 
     /// The ports of Fibre Channel, which are there from the beginning.
     pub fn add_ports(&mut self) -> io::Result<()> {
-        if self.config.fibre_channel {
+        if self.config.kind == Kind::FibreChannel {
             let (ports, scans) = fabric::add_ports(&self.tree, self.config.portals.len() as u32, true)?;
             self.ports = ports;
             for (host, scan) in scans {
@@ -378,7 +382,10 @@ impl Host {
             Control::ScanPorts(host) => self.scan_ports(*host, content),
             Control::Delete(name) if content.contains('1') => self.remove_disk(name),
             Control::Rescan(name) if content.contains('1') => self.rescan_disk(name)?,
+            Control::DeleteController(number) if content.contains('1') => self.disconnect(*number)?,
             Control::Delete(_) | Control::Rescan(_) => {}
+            // Every namespace is there already.
+            Control::DeleteController(_) | Control::RescanController(_) => {}
         }
         Ok(())
     }

@@ -10,7 +10,9 @@ mod controls;
 mod daemon;
 mod device_mapper;
 mod fabric;
+mod fabrics;
 mod floor;
+mod fuse;
 mod host;
 mod iscsiadm;
 mod kernel;
@@ -25,14 +27,14 @@ mod wwids;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use model::Config;
+use model::{Config, Kind};
 use tree::Tree;
 
 pub const WWIDS_HEAD: &str = "# Multipath wwids, Version : 1.0\n# NOTE: This file is automatically maintained by multipath and multipathd.\n# You should not need to edit this file in normal circumstances.\n#\n# Valid WWIDs:\n";
 
 const USAGE: &str = "simhost daemon | tree --root DIR | floor | programs
-  --kind iscsi|fc|nvme (iscsi)   nvme only as a tree
-  --portals N (4)     portals 127.0.1.1 to 127.0.1.N; ports of the array (fc), portals of each subsystem (nvme)
+  --kind iscsi|fc|nvme (iscsi)
+  --portals N (4)     portals 127.0.1.1 to 127.0.1.N; ports of the array (fc), of each subsystem of a tree (nvme)
   --targets N (1)     targets iqn.2010-10.org.example:target-1 ...; subsystems (nvme)
   --volumes N (8)     LUNs of the daemon's targets; volumes of the tree or the floor
   --program-ms N (5)  --disk-ms N (20)  --map-ms N (50)  --join-ms N (10)
@@ -48,9 +50,11 @@ fn number(arguments: &[String], name: &str, default: u64) -> u64 {
     value(arguments, name).and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-fn config(arguments: &[String]) -> Config {
+fn config(arguments: &[String]) -> io::Result<Config> {
+    let kind = value(arguments, "--kind").unwrap_or_else(|| "iscsi".to_owned());
+    let kind = Kind::named(&kind).ok_or_else(|| io::Error::other(format!("--kind {kind} is not known")))?;
     let ms = |name, default| number(arguments, name, default) * 1_000_000;
-    Config {
+    Ok(Config {
         portals: (1..=number(arguments, "--portals", 4)).map(|at| format!("127.0.1.{at}")).collect(),
         targets: (1..=number(arguments, "--targets", 1))
             .map(|at| format!("iqn.2010-10.org.example:target-{at}"))
@@ -60,14 +64,14 @@ fn config(arguments: &[String]) -> Config {
         disk_ns: ms("--disk-ms", 20),
         map_ns: ms("--map-ms", 50),
         join_ns: ms("--join-ms", 10),
-        fibre_channel: value(arguments, "--kind").as_deref() == Some("fc"),
+        kind,
         greedy: value(arguments, "--find-multipaths").is_none_or(|mode| mode == "no"),
         size: 1 << 30,
-    }
+    })
 }
 
 fn simulator(arguments: &[String]) -> io::Result<ExitCode> {
-    let config = config(arguments);
+    let config = config(arguments)?;
     match arguments.first().map_or("", String::as_str) {
         "daemon" => {
             let host = host::Host::new(config, Tree::new("/"));
@@ -83,19 +87,13 @@ fn simulator(arguments: &[String]) -> io::Result<ExitCode> {
                 targets: config.targets,
                 size: config.size,
             };
-            let kind = match value(arguments, "--kind").as_deref() {
-                None | Some("iscsi") => scale::Kind::Iscsi,
-                Some("fc") => scale::Kind::FibreChannel,
-                Some("nvme") => scale::Kind::Nvme,
-                Some(other) => return Err(io::Error::other(format!("--kind {other} is not known"))),
-            };
-            scale::generate(root.as_ref(), kind, &shape)?;
+            scale::generate(root.as_ref(), config.kind, &shape)?;
         }
         "floor" => {
             let single = arguments.iter().any(|word| word == "--single");
             let work = floor::Work {
                 iqn: config.targets[0].clone(),
-                fibre_channel: config.fibre_channel,
+                kind: config.kind,
                 portals: config.portals,
                 volumes: config.last_lun,
                 multipath: !single,

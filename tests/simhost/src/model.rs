@@ -3,6 +3,27 @@
 //!
 //! No input or output here.
 
+/// What the volumes are reached over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Iscsi,
+    /// The portals are ports of an array, whose LUNs are there without a login.
+    FibreChannel,
+    /// The LUNs are namespaces of one subsystem.
+    Nvme,
+}
+
+impl Kind {
+    pub fn named(name: &str) -> Option<Kind> {
+        Some(match name {
+            "iscsi" => Kind::Iscsi,
+            "fc" => Kind::FibreChannel,
+            "nvme" => Kind::Nvme,
+            _ => return None,
+        })
+    }
+}
+
 /// What the simulated storage and the simulated programs are like; fixed for the daemon's life.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -15,8 +36,7 @@ pub struct Config {
     pub disk_ns: u64,
     pub map_ns: u64,
     pub join_ns: u64,
-    /// Fibre Channel: the portals are ports of an array, whose LUNs are there without a login.
-    pub fibre_channel: bool,
+    pub kind: Kind,
     /// multipathd's `find_multipaths no`: a map for every disk, even with one path.
     pub greedy: bool,
     pub size: u64,

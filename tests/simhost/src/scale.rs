@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use crate::host::INITIATOR;
-use crate::model::{ARRAY, Behind, Disk, Map, PORT, Session, naa_of};
+use crate::model::{ARRAY, Behind, Disk, Kind, Map, PORT, Session, naa_of};
 use crate::tree::Tree;
 use crate::{device_mapper, fabric, kernel, nvme, records};
 
@@ -15,14 +15,6 @@ pub struct Shape {
     pub portals: Vec<String>,
     pub targets: Vec<String>,
     pub size: u64,
-}
-
-/// What the volumes are reached over.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    Iscsi,
-    FibreChannel,
-    Nvme,
 }
 
 pub fn generate(root: &Path, kind: Kind, shape: &Shape) -> io::Result<()> {
