@@ -14,8 +14,8 @@ use crate::error::{Error, Result};
 /// No attribute read here is longer; a longer file is cut, never followed for ever.
 const LONGEST: usize = 64 * 1024;
 
-/// What sysfs gives of an attribute at most, a binary one aside.
-const PAGE: usize = 4096;
+/// What nearly every attribute fits into.
+const USUAL: usize = 512;
 
 /// What the kernel says for something that is going away.
 fn vanished(error: &std::io::Error) -> bool {
@@ -33,21 +33,21 @@ pub fn read_bytes(path: &Path) -> Result<Option<Vec<u8>>> {
 }
 
 /// What `take` makes of a file up to its end or LONGEST.  A host has tens of thousands of attributes, so none is read twice to
-/// find its end: sysfs gives one whole, and a read that does not fill the page was the last one.  Tables of procfs are
+/// find its end: sysfs gives one whole, and a read that does not fill its buffer was the last one.  Tables of procfs are
 /// different: see `whole`.
 fn content<T>(mut file: fs::File, take: impl FnOnce(&[u8]) -> T) -> std::io::Result<T> {
-    let mut page = [0; PAGE];
+    let mut usual = [0; USUAL];
     let first = loop {
-        match file.read(&mut page) {
+        match file.read(&mut usual) {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             read => break read?,
         }
     };
-    if first < PAGE {
-        return Ok(take(&page[..first]));
+    if first < USUAL {
+        return Ok(take(&usual[..first]));
     }
-    let mut bytes = page.to_vec();
-    file.take((LONGEST - PAGE) as u64).read_to_end(&mut bytes)?;
+    let mut bytes = usual.to_vec();
+    file.take((LONGEST - USUAL) as u64).read_to_end(&mut bytes)?;
     Ok(take(&bytes))
 }
 

@@ -173,7 +173,7 @@ fn fibre_channel_and_local_disks_are_shown_with_what_they_run_over() {
 #[test]
 fn an_attribute_is_read_up_to_its_end() {
     let fake = FakeHost::new();
-    for length in [0, 1, 4095, 4096, 4097, 65_535, 65_536, 65_537] {
+    for length in [0, 1, 511, 512, 513, 4095, 4096, 4097, 65_535, 65_536, 65_537] {
         let text: String = "0123456789".chars().cycle().take(length).collect();
         fake.tree().write("/etc/attribute", &text);
         let expected = &text[..length.min(65_536)];
