@@ -5,7 +5,7 @@ use pyo3::types::PyDict;
 use serde_json::{Map, Value};
 
 use super::exceptions;
-use crate::error::{Error, Result};
+use crate::error::Error;
 
 /// A dictionary of plain data.
 pub fn values(field: &str, dict: &Bound<'_, PyDict>) -> PyResult<Map<String, Value>> {
@@ -24,15 +24,4 @@ pub fn values(field: &str, dict: &Bound<'_, PyDict>) -> PyResult<Map<String, Val
 /// Plain data for Python.
 pub fn python<'py, T: serde::Serialize>(py: Python<'py>, value: &T) -> PyResult<Bound<'py, PyAny>> {
     pythonize::pythonize(py, value).map_err(|error| exceptions::internal(py, &error.to_string()))
-}
-
-/// Plain data of which there is much, for `from_text`: written while the GIL is free.
-pub fn text<T: serde::Serialize>(value: &T) -> Result<String> {
-    serde_json::to_string(value).map_err(|error| Error::Internal { message: error.to_string() })
-}
-
-/// What `text` wrote, for Python: its own reader makes each key once, and tens of thousands of objects in half of the time
-/// that they take one by one.
-pub fn from_text<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyAny>> {
-    py.import("json")?.call_method1("loads", (text,))
 }

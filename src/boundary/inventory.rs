@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 use serde_json::json;
 
-use super::{convert, gate};
+use super::{attached, convert, gate};
 use crate::clean::{self as cleaning, Choices};
 use crate::host::Host;
 use crate::host::act::runner::Direct;
@@ -35,7 +36,7 @@ pub mod inventory {
         root: &str,
         open_counts: bool,
         records: Option<PathBuf>,
-    ) -> PyResult<Bound<'py, PyAny>> {
+    ) -> PyResult<Bound<'py, PyDict>> {
         let found = gate::pass(py, || {
             let host = Host::new(Root::at(root), Arc::new(Direct));
             let mut found = Inventory::read(&host.root);
@@ -49,9 +50,9 @@ pub mod inventory {
             if let Some(directory) = &records {
                 found.add_records(&kept(&host, directory));
             }
-            convert::text(&found)
+            Ok(found)
         })?;
-        convert::from_text(py, &found)
+        attached::dictionary(py, &found)
     }
 
     /// What is left behind; with `live` every disk that is up is asked for its identity.

@@ -1,5 +1,6 @@
 //! The only module that names pyo3: the extension module `os_brick._engine`.
 
+mod attached;
 mod convert;
 mod exceptions;
 mod execute;
