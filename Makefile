@@ -107,7 +107,7 @@ demo: demo-transport setup
 demo-transport:
 	@$(if $(DEMO_$(TRANSPORT)),:,$(error TRANSPORT=$(TRANSPORT): it must be iscsi, fc or nvme))
 
-.PHONY: bench  ## measure against upstream 7.1.1; writes docs/benchmarks.md
+.PHONY: bench  ## measure against upstream 7.1.1; writes its tables in docs/benchmarks.md
 bench: setup
 	$(TOX) -e bench
 

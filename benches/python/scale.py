@@ -20,7 +20,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent.parent / 'tests' / 'simhost'))
 
 import enter  # noqa: E402
-
+import marks  # noqa: E402
 import scale_fc  # noqa: E402
 import scale_iscsi  # noqa: E402
 import scale_nvme  # noqa: E402
@@ -129,14 +129,15 @@ def growth(results, sizes, operation, name):
     return math.log(ends[1] / ends[0]) / math.log(sizes[-1] / sizes[0])
 
 
-def markdown(results, sizes, calls):
-    lines = ['## Look-ups on a host with very many volumes', '',
-             f'Milliseconds, medians of up to {calls} calls. *Growth*: the '
-             f'exponent from {sizes[0]} to {sizes[-1]} volumes '
-             '(1 is linear).']
-    for kind, found in results.items():
-        lines += ['', f'### {KINDS[kind].TITLE}', '']
-        lines += _table(found, sizes, KINDS[kind].OPERATIONS)
+def introduction(sizes, calls):
+    exponent = (f' *Growth*: the exponent from {sizes[0]} to {sizes[-1]} '
+                'volumes (1 is linear).' if len(sizes) > 1 else '')
+    return f'Milliseconds, medians of up to {calls} calls.{exponent}\n'
+
+
+def markdown(found, sizes, kind):
+    """The table of one protocol."""
+    lines = _table(found, sizes, KINDS[kind].OPERATIONS)
     return '\n'.join(lines) + '\n'
 
 
@@ -183,7 +184,8 @@ def parse():
                         default=list(KINDS), help='protocols')
     parser.add_argument('--calls', type=int, default=20)
     parser.add_argument('--json', metavar='FILE', type=pathlib.Path)
-    parser.add_argument('--markdown', metavar='FILE', type=pathlib.Path)
+    parser.add_argument('--into', metavar='DOCUMENT', type=pathlib.Path,
+                        help='write the tables between their marks there')
     parser.add_argument('--within', nargs=2, help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -198,13 +200,16 @@ def main():
     results = {kind: {str(size): run_size(kind, size, arguments)
                       for size in arguments.sizes}
                for kind in arguments.only}
-    table = markdown(results, arguments.sizes, arguments.calls)
-    print(table, end='')
+    tables = {'scale': introduction(arguments.sizes, arguments.calls)}
+    for kind, found in results.items():
+        tables[f'scale-{kind}'] = markdown(found, arguments.sizes, kind)
+    print('\n'.join(tables.values()), end='')
     if arguments.json:
         arguments.json.write_text(json.dumps(
             {'sizes': arguments.sizes, 'results': results}, indent=2) + '\n')
-    if arguments.markdown:
-        arguments.markdown.write_text(table)
+    if arguments.into:
+        for name, text in tables.items():
+            marks.write(arguments.into, name, text)
     failed = any('error' in library
                  for kind in results.values()
                  for size in kind.values()

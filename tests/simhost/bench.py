@@ -16,6 +16,7 @@ import subprocess
 import sys
 
 import enter
+import marks
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -170,8 +171,6 @@ def run_scenario(simulator, pythons, scenario, arguments):
 def markdown(results, rounds):
     """The table, in milliseconds."""
     lines = [
-        '## Attaches on the fast simulated host',
-        '',
         f'Milliseconds, medians of {rounds} rounds after one warm-up. '
         'Simulated: a program 5 ms, a disk 20 ms after its scan, a map '
         '50 ms after its first path, an NVMe connection 20 ms after it is '
@@ -245,7 +244,8 @@ def parse():
     parser.add_argument('--trace', action='store_true',
                         help='print the steps of the last rounds')
     parser.add_argument('--json', metavar='FILE', type=pathlib.Path)
-    parser.add_argument('--markdown', metavar='FILE', type=pathlib.Path)
+    parser.add_argument('--into', metavar='DOCUMENT', type=pathlib.Path,
+                        help='write the table between its marks there')
     arguments = parser.parse_args()
     arguments.path = {'ours': arguments.ours_path}
     return arguments
@@ -269,8 +269,8 @@ def main():
             {'rounds': arguments.rounds, 'latencies': LATENCIES,
              'cpus': os.cpu_count(), 'load': os.getloadavg(),
              'results': results}, indent=2) + '\n')
-    if arguments.markdown:
-        arguments.markdown.write_text(table)
+    if arguments.into:
+        marks.write(arguments.into, 'attach', table)
     failed = any('errors' in library for result in results
                  for library in result['libraries'].values())
     return 1 if failed else 0
