@@ -1,6 +1,6 @@
 //! What stands on what: device-mapper, RAID and partitions above disks, and what is mounted.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path as FilePath, PathBuf};
 
 use crate::fan_out;
@@ -48,8 +48,7 @@ impl Stack {
         let devices = block::all(root);
         let virtuals: Vec<&(DeviceName, PathBuf)> =
             devices.iter().filter(|(name, leads_to)| is_floor(name, leads_to)).collect();
-        let known: HashMap<&DeviceName, &FilePath> =
-            devices.iter().map(|(name, leads_to)| (name, leads_to.as_path())).collect();
+        let known: HashSet<&DeviceName> = devices.iter().map(|(name, _)| name).collect();
         let found = fan_out::spread_keeping(&virtuals, |nearby: &mut Nearby, (device, leads_to)| {
             Some(floor(device, &known, nearby.open(&block::directory(root, leads_to))?))
         });
@@ -147,7 +146,7 @@ fn is_floor(name: &DeviceName, leads_to: &FilePath) -> bool {
 }
 
 /// One floor, which is in `directory`.
-fn floor(device: &DeviceName, known: &HashMap<&DeviceName, &FilePath>, directory: &Directory) -> Floor {
+fn floor(device: &DeviceName, known: &HashSet<&DeviceName>, directory: &Directory) -> Floor {
     let mapped = if device.is_device_mapper() { device_mapper::any(directory, device) } else { None };
     let is_map = mapped.as_ref().is_some_and(|mapped| mapped.multipath_identity().is_some());
     let size = if is_map { directory.text(&format!("{device}/size")) } else { None };

@@ -275,10 +275,10 @@ fn a_luks_mapping_over_a_disk_that_was_taken_away() {
     ];
     let expected = (FindingKind::LuksOverNothing, "crypt-sda", seen, vec!["cryptsetup close crypt-sda"]);
     assert_eq!(only(&look(&fake)), expected);
-    // Another disk has the name now, and the mapping is not over that one.
+    // The disk that comes back has another name, and the mapping is not over that one.
     let sid = fake.log_in(&portal, IQN);
     fake.scan_in(sid, 1);
-    assert_eq!(fake.disks(), ["sda"]);
+    assert_eq!(fake.disks(), ["sdb"]);
     assert_eq!(only(&look(&fake)), expected);
 }
 

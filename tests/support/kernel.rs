@@ -120,7 +120,7 @@ impl Machine {
             self.add_nameless(state, disk);
             return None;
         }
-        let name = (0..).map(disk_name).find(|name| !state.disks.contains_key(name))?;
+        let name = (0..).map(disk_name).find(|name| !state.disks.contains_key(name) && !self.is_held(name))?;
         let device = disk.directory.clone();
         let block = format!("{device}/block/{name}");
         self.tree.directory(&format!("{block}/holders"));
@@ -227,6 +227,12 @@ impl Machine {
         let above = map_directory(device);
         self.tree.link(&format!("{above}/slaves/{on}"), &below);
         self.tree.link(&format!("{below}/holders/{device}"), &above);
+    }
+
+    /// Whether something stands on a disk, which keeps its name also when it has gone (`free_disk` in drivers/scsi/sd.c).
+    fn is_held(&self, disk: &str) -> bool {
+        let above = self.tree.names("/sys/block");
+        above.iter().any(|device| self.tree.link_name(&format!("/sys/block/{device}/slaves/{disk}")).is_some())
     }
 
     /// A device-mapper device goes; false when something is built on it.

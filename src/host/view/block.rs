@@ -1,6 +1,6 @@
 //! `/sys/block/NAME` and `/dev/NAME` (kernel: Documentation/ABI/stable/sysfs-block).
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use crate::fan_out;
@@ -77,28 +77,27 @@ pub fn with_number(root: &Root, number: &str) -> Option<DeviceName> {
 /// taken away stays while the device above is open.
 pub fn foundations(root: &Root, name: &DeviceName) -> Vec<(DeviceName, bool)> {
     let all = Directory::open(&root.path("/sys/block"));
-    all.map(|all| foundations_among(&all, name, &HashMap::new())).unwrap_or_default()
+    all.map(|all| foundations_among(&all, name, &HashSet::new())).unwrap_or_default()
 }
 
-/// The same of a device in `directory` where all devices were listed a moment ago: a link that leads where `known` has its
-/// device is not followed.
+/// The same of a device in `directory` where all devices, `known`, were listed a moment ago.  The link to one of them is not
+/// looked at: a disk that went keeps its name for itself while something is above it (`free_disk` in drivers/scsi/sd.c).
 pub fn foundations_among(
     directory: &Directory,
     name: &DeviceName,
-    known: &HashMap<&DeviceName, &Path>,
+    known: &HashSet<&DeviceName>,
 ) -> Vec<(DeviceName, bool)> {
     let slaves = format!("{name}/slaves");
-    directory
-        .names(&slaves)
-        .iter()
-        .filter_map(|entry| {
-            let place = format!("{slaves}/{entry}");
-            let leads_to = directory.link(&place);
-            let whole = leads_to.as_deref().and_then(whole_disk).or_else(|| entry.parse().ok())?;
-            let is_known = known.get(&whole).zip(leads_to).is_some_and(|(there, here)| is_same_device(there, &here));
-            Some((whole, is_known || directory.exists(&place)))
-        })
-        .collect()
+    let foundation = |entry: &String| {
+        let named = entry.parse().ok();
+        if let Some(device) = named.as_ref().filter(|device| known.contains(device)) {
+            return Some((device.clone(), true));
+        }
+        let place = format!("{slaves}/{entry}");
+        let whole = directory.link(&place).as_deref().and_then(whole_disk).or(named)?;
+        Some((whole, directory.exists(&place)))
+    };
+    directory.names(&slaves).iter().filter_map(foundation).collect()
 }
 
 /// The disk of a partition `.../block/sda/sda1`, or the device itself.
@@ -110,18 +109,6 @@ fn whole_disk(leads_to: &Path) -> Option<DeviceName> {
         number.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
     };
     Some(above.filter(is_partition_of).unwrap_or(device))
-}
-
-/// Whether a link of `/sys/block` and one of `slaves` lead to the same device, as far as their texts show it.
-fn is_same_device(entry: &Path, slave: &Path) -> bool {
-    fn below_devices(link: &Path) -> Option<&str> {
-        let mut rest = link.to_str()?;
-        while let Some(below) = rest.strip_prefix("../").or_else(|| rest.strip_prefix("devices/")) {
-            rest = below;
-        }
-        Some(rest)
-    }
-    below_devices(entry).zip(below_devices(slave)).is_some_and(|(entry, slave)| entry == slave)
 }
 
 /// The whole disk of a device or partition.

@@ -72,7 +72,13 @@ def luks_over_nothing(lab, caller):
     for verb in (['luksFormat', '--batch-mode', '--pbkdf', 'pbkdf2', '--pbkdf-force-iterations', '1000'], ['luksOpen']):
         name = ['lost'] if verb == ['luksOpen'] else []
         command.run('cryptsetup', *verb, '--key-file=-', f'/dev/{device}', *name, stdin=KEY)
+    number, channel, scsi_target, lun = next(iter(host.scsi_devices())).split(':')
     delete(device)
+    # The engine takes a name in `slaves` for the device of that name, because what is held keeps its name.
+    Path(f'/sys/class/scsi_host/host{number}/scan').write_text(f'{channel} {scsi_target} {lun}')
+    poll.until(lambda: any(host.scsi_devices().values()), 30, 'the disk comes back')
+    lab.check('a disk that comes back does not get the name that the mapping holds',
+              device not in host.scsi_devices().values(), host.scsi_devices())
     return 'lost', nothing
 
 
