@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use log::debug;
+use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
@@ -25,6 +26,14 @@ pub fn machine(execute: Option<Py<PyAny>>) -> (Host, Option<Arc<Caller>>) {
     }
 }
 
+/// The outcome of an operation with the caller's own exception instead of ours, but not of Ctrl-C.
+pub fn outcome<T>(py: Python<'_>, ours: PyResult<T>, caller: Option<Arc<Caller>>) -> PyResult<T> {
+    match (ours, caller.and_then(|caller| caller.raised())) {
+        (Err(error), Some(raised)) if error.is_instance_of::<PyException>(py) => Err(raised),
+        (ours, _) => ours,
+    }
+}
+
 /// A callable with the contract of `os_brick.privileged.rootwrap.execute`.
 pub struct Caller {
     execute: Py<PyAny>,
@@ -38,7 +47,7 @@ impl Caller {
     }
 
     /// The caller's own exception, if one ended the operation.
-    pub fn raised(&self) -> Option<PyErr> {
+    fn raised(&self) -> Option<PyErr> {
         self.raised.lock().ok()?.take()
     }
 

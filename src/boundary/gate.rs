@@ -1,8 +1,9 @@
-//! Every call in passes here: the GIL is released, panics are contained, errors become exceptions.
+//! Every call in passes here: the GIL is released, panics are contained, errors become exceptions, and what a signal raised
+//! meanwhile is raised at the end.
 
 use pyo3::prelude::*;
 
-use super::exceptions;
+use super::{exceptions, logging};
 use crate::error::Result;
 use crate::fan_out;
 use crate::log::HOST;
@@ -14,7 +15,14 @@ where
     F: FnOnce() -> Result<T> + Send,
 {
     // A panic that reached oslo.privsep's worker would leave its caller waiting for ever.
-    py.detach(|| fan_out::contained(work)).map_err(|error| exceptions::to_python(py, &error))
+    let (done, raised) = py.detach(|| logging::attended(|| fan_out::contained(work)));
+    let done = done.map_err(|error| exceptions::to_python(py, &error));
+    let Some(raised) = raised else { return done };
+    if let Err(error) = done {
+        // As Python does for what is raised while something fails.
+        raised.value(py).setattr("__context__", error)?;
+    }
+    Err(raised)
 }
 
 /// Where a panic happened goes to the log, not to the service's stderr.

@@ -8,6 +8,7 @@ mod fibre_channel;
 mod gate;
 mod inventory;
 mod iscsi;
+mod logging;
 mod nvmeof;
 mod operation;
 mod scsi;
@@ -44,8 +45,7 @@ mod engine {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         let py = module.py();
-        // A second interpreter in the process keeps the first one's logger.
-        let _ = pyo3_log::Logger::new(py, pyo3_log::Caching::Loggers)?.install();
+        logging::begin(py)?;
         gate::log_panics();
         // So that `import os_brick._engine.iscsi` finds what `from os_brick._engine import iscsi` does.
         let modules = py.import("sys")?.getattr("modules")?;

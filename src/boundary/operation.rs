@@ -4,7 +4,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use serde_json::{Map, Value};
 
-use super::execute::machine;
+use super::execute::{self, machine};
 use super::{convert, gate};
 use crate::error::Result;
 use crate::host::Host;
@@ -31,8 +31,5 @@ where
         let settings = Settings::read(&settings)?;
         work(&host, &request, &settings)
     });
-    match (outcome, caller.and_then(|caller| caller.raised())) {
-        (Err(_), Some(raised)) => Err(raised),
-        (outcome, _) => outcome,
-    }
+    execute::outcome(py, outcome, caller)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 
-use super::execute::machine;
+use super::execute::{self, machine};
 use super::gate;
 use crate::error::Result;
 use crate::host::Host;
@@ -16,10 +16,7 @@ use crate::identifiers::Secret;
 fn through<T: Send>(py: Python<'_>, execute: Py<PyAny>, work: impl FnOnce(&Host) -> Result<T> + Send) -> PyResult<T> {
     let (host, caller) = machine(Some(execute));
     let outcome = gate::pass(py, || work(&host));
-    match (outcome, caller.and_then(|caller| caller.raised())) {
-        (Err(_), Some(raised)) => Err(raised),
-        (outcome, _) => outcome,
-    }
+    execute::outcome(py, outcome, caller)
 }
 
 /// For the engine's own tests.
