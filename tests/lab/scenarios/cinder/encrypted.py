@@ -13,6 +13,8 @@ MODES = ('root',)
 SECONDS = 500
 TIMEOUT = 3000
 UPSTREAM_LEAVES = 'the line in the wwids file'
+# Else multipathd claims the single disk, and cryptsetup wants it for itself.
+MULTIPATH = {'find_multipaths': 'yes'}
 KEY_ID = '00000000-0000-0000-0000-000000000000'
 
 
@@ -23,8 +25,8 @@ def run(lab):
     made, backups = [], []
     try:
         made.append(cinder.api.create('source', 'secret'))
-        lab.equal('encrypted, with the one key', (cinder.api.show(made[0])['encrypted'], cinder.api.show(made[0]).get('encryption_key_id')),
-                  (True, KEY_ID))
+        lab.equal('encrypted, with the one key',
+                  (cinder.api.show(made[0])['encrypted'], cinder.api.encryption_key_id(made[0])), (True, KEY_ID))
         through(lab, made[0], lambda device: lab.flow.write_pattern(device, 'plain'))
         volume = cinder.content_device(made[0])
         lab.equal('the header', lab.flow.read_pattern(volume, blocks=1)[:8], b'LUKS\xba\xbe\0\1')
@@ -48,12 +50,14 @@ def through(lab, volume, use):
     lab.require('local-attach', attached.status == 0, attached)
     info = attached.table()
     encryptor = encryption.Encryptor(lab.caller(), 'luks', {'volume_id': volume, 'encrypted': True}, info, key=cinder_module.KEY)
-    encryptor.attach()
     try:
-        use(info['path'])
-    finally:
-        encryptor.detach()
+        encryptor.attach()
+        try:
+            use(info['path'])
+        finally:
+            encryptor.detach()
         lab.equal('closed', encryption.mappings(), {})
+    finally:
         detached = command('local-detach', volume, '--nic', 'lo', '--device-info', json.dumps(info))
         lab.check('local-detach', detached.status == 0, detached)
     lab.equal('no device', (lab.host.scsi_devices(), lab.host.dm_devices()), ({}, {}))
