@@ -134,7 +134,9 @@ fn paths_with_different_identities_are_refused_and_go() {
     // As on real machines: the disks have gone before udev has told multipathd.
     fake.behave(|manners| manners.map_delay = Duration::from_millis(500));
     fake.fc_map(&[Y], 5, &Volume::number(2));
-    let error = connect(&fake, &volume(&[W, Y], 5), &multipath());
+    // Also on a busy machine the second disk is there before anybody gives up waiting for it.
+    let patient = settings(&json!({"use_multipath": true, "portal_grace_period": 60}));
+    let error = connect(&fake, &volume(&[W, Y], 5), &patient);
     // Whichever came first, no disk of either is handed out.
     if let Ok(attachment) = &error {
         panic!("{attachment:?}");

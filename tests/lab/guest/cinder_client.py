@@ -41,22 +41,22 @@ class Refused(Exception):
 class Api:
     """What an administrator asks for; `wait` ends with an exception when Cinder says `error`."""
 
-    def call(self, method, path, body=None, version=MICROVERSION):
+    def call(self, method, path, body=None):
         """What Cinder answers; asked again after a 500, which is how a transaction ends that met another one in SQLite."""
         for _ in range(5):
             try:
-                return self._call(method, path, body, version)
+                return self._call(method, path, body)
             except Refused as error:
                 if error.status != 500:
                     raise
             time.sleep(1)
-        return self._call(method, path, body, version)
+        return self._call(method, path, body)
 
-    def _call(self, method, path, body, version):
+    def _call(self, method, path, body):
         request = urllib.request.Request(
             f'{endpoint()}/{PROJECT}{path}', method=method, data=None if body is None else json.dumps(body).encode(),
             headers={'X-Auth-Token': f'admin:{PROJECT}', 'Content-Type': 'application/json',
-                     'OpenStack-API-Version': f'volume {version}'})
+                     'OpenStack-API-Version': f'volume {MICROVERSION}'})
         try:
             with urllib.request.urlopen(request, timeout=300) as answer:
                 return json.loads(answer.read() or b'null')
@@ -91,10 +91,6 @@ class Api:
 
     def show(self, volume_id):
         return self.call('GET', f'/volumes/{volume_id}')['volume']
-
-    def encryption_key_id(self, volume_id):
-        """None when the volume has no key; shown since 3.64."""
-        return self.call('GET', f'/volumes/{volume_id}', version='3.64')['volume'].get('encryption_key_id')
 
     def status(self, volume_id):
         return self.show(volume_id)['status']
