@@ -37,10 +37,12 @@ def run(lab):
                                                        lab.flow.holds_pattern(device, 'plain')))
         lab.check('no key in the logs', not [name for name in cinder_module.SERVICES if cinder_module.KEY in cinder.log(name)])
     finally:
-        for backup in backups:
-            cinder.api.delete_backup(backup)
-        cinder.end(*made)
-        cinder.api.delete_type(kind)
+        try:
+            for backup in backups:
+                cinder.api.delete_backup(backup)
+        finally:
+            cinder.end(*made)
+            cinder.api.delete_type(kind)
 
 
 def through(lab, volume, use):
