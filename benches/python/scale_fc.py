@@ -7,7 +7,6 @@ import os
 LOCK_PATH = '/run/lock/os-brick'
 PORTS = 8
 
-TITLE = 'Fibre Channel: 8 remote ports'
 OPERATIONS = {
     'paths': 'get_volume_paths',
     'devices': "a volume's disks and map, as a detach looks for them",

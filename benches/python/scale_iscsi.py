@@ -12,7 +12,6 @@ IQN = 'iqn.2010-10.org.example:target-%d'
 PORTALS = 4
 TARGETS = 2
 
-TITLE = 'iSCSI: 4 paths each'
 # Method of Operations, and what it calls.
 OPERATIONS = {
     'paths': 'get_volume_paths',

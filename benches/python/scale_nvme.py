@@ -6,7 +6,6 @@ import importlib.util
 SUBSYSTEMS = 32
 PORTALS = 2
 
-TITLE = 'NVMe: up to 32 subsystems with 2 controllers each'
 OPERATIONS = {
     'by_uuid': 'get_volume_paths, by UUID',
     'by_nguid': 'get_volume_paths, by NGUID, no UUID',

@@ -19,7 +19,7 @@ def run(lab):
     for lun, disk in target.luns.items():
         lab.equal(f'LUN {lun}: multipath_id', infos[lun].get('multipath_id'), disk.wwid)
         lab.check_right_disk(f'LUN {lun}', infos[lun]['path'], disk)
-        lab.check_paths(f'LUN {lun}', disk, 4, 180)
+        lab.check_paths(f'LUN {lun}', disk, 4, 60)
     lab.equal('one session per portal', lab.host.session_portals(), sorted(target.portals))
     with lab.timed(f'{VOLUMES} disconnects at once'):
         pending = [connector.start('disconnect_volume', target.properties(lun), infos[lun])
