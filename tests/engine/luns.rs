@@ -1,5 +1,6 @@
 //! LUN numbers and portals in every spelling properties bring.
 
+use os_brick_engine::host::view::iscsi_session;
 use serde_json::{Value, json};
 
 use crate::check::{IQN, attach, detach, merged, multipath, one_path, settings, single, volume_devices, volume_paths};
@@ -118,6 +119,19 @@ fn ic_39_an_ipv6_portal_has_brackets_in_commands_alone() {
     );
     detach(&fake, &properties, &iser());
     fake.assert_clean();
+}
+
+/// The kernel's modules are `iscsi_tcp` and `iscsi_iser`; an offload driver has its own name in iscsiadm, too.
+#[test]
+fn ic_08_sessions_are_named_as_iscsiadm_names_them() {
+    let (fake, portal) = host_with_volume();
+    let sid = fake.log_in(&portal, IQN);
+    let root = fake.host().root;
+    let named = |driver: &str| {
+        fake.tree().write(&format!("/sys/class/scsi_host/host{}/proc_name", fake.host_number(&portal, IQN)), driver);
+        iscsi_session::by_sid(&root, sid).and_then(|session| session.transport(&root)).expect("it is logged in")
+    };
+    assert_eq!(["iscsi_tcp\n", "iscsi_iser\n", "bnx2i\n"].map(named), ["tcp", "iser", "bnx2i"]);
 }
 
 /// IC-11: the session is known under every spelling.

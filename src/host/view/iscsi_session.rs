@@ -135,7 +135,8 @@ impl Session {
     /// `/sys/class/scsi_host/hostH/proc_name`, in iscsiadm's words: `tcp`, `iser`, or the offload driver's own.
     pub fn transport(&self, root: &Root) -> Option<String> {
         let driver = attribute::text(&root.path(format!("/sys/class/scsi_host/host{}/proc_name", self.host)))?;
-        Some(if driver == "iscsi_tcp" { "tcp".to_owned() } else { driver })
+        // The kernel's own two are `iscsi_tcp` and `iscsi_iser`.
+        Some(driver.strip_prefix("iscsi_").unwrap_or(&driver).to_owned())
     }
 
     pub fn exists(&self, root: &Root) -> bool {

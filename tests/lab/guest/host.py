@@ -69,7 +69,7 @@ def size_of(device):
 
 
 def sessions():
-    """{session id: {targetname, portal, state, host}} of every iSCSI session."""
+    """{session id: {targetname, portal, state, host, driver, interface}} of every iSCSI session."""
     found = {}
     for session in entries(SYS / 'class/iscsi_session'):
         number = session.removeprefix('session')
@@ -78,8 +78,10 @@ def sessions():
         address, port = read(connection / 'persistent_address'), read(connection / 'persistent_port')
         if address and ':' in address:
             address = f'[{address}]'
+        adapter = os.path.realpath(base / 'device').split('/')[-2]
         found[number] = {'targetname': read(base / 'targetname'), 'portal': f'{address}:{port}',
-                         'state': read(base / 'state'), 'host': os.path.realpath(base / 'device').split('/')[-2]}
+                         'state': read(base / 'state'), 'host': adapter, 'interface': read(base / 'ifacename'),
+                         'driver': read(SYS / 'class/scsi_host' / adapter / 'proc_name')}
     return found
 
 

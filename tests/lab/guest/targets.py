@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 import shutil
 
-from guest import disks, network
+from guest import command, disks, network, rdma
 from guest.disks import write
 
 ISCSI = Path('/sys/kernel/config/target/iscsi')
@@ -41,11 +41,15 @@ class Targets:
         self.disks.append(disk)
         return disk
 
-    def create(self, portals=1, luns=None, iqn=None, chap=None, size='64M'):
+    def create(self, portals=1, luns=None, iqn=None, chap=None, size='64M', iser=False):
         """A target with its first portals (a number of the usual addresses, or addresses) and {lun: Disk or None}."""
-        addresses = IPV4_ADDRESSES[:portals] if isinstance(portals, int) else portals
+        if iser:
+            rdma.bring_up()
+            command.run('modprobe', 'ib_isert')
+        usual = rdma.ADDRESSES if iser else IPV4_ADDRESSES
+        addresses = usual[:portals] if isinstance(portals, int) else portals
         iqn = iqn or f'iqn.2010-10.org.openstack:{self.prefix}-{next(self.numbers)}'
-        target = Target(self, iqn, [portal_name(address) for address in addresses], chap)
+        target = Target(self, iqn, [portal_name(address) for address in addresses], chap, iser)
         self.targets.append(target)
         for lun, disk in (luns or {1: None}).items():
             target.map(lun, disk or self.disk(size))
@@ -77,8 +81,8 @@ class Targets:
 class Target:
     """One iSCSI target with one portal group."""
 
-    def __init__(self, owner, iqn, portals, chap=None):
-        self.owner, self.iqn, self.chap = owner, iqn, chap
+    def __init__(self, owner, iqn, portals, chap=None, iser=False):
+        self.owner, self.iqn, self.chap, self.iser = owner, iqn, chap, iser
         self.portals = list(portals)
         self.luns = {}
         self.group = ISCSI / iqn / 'tpgt_1'
@@ -90,7 +94,7 @@ class Target:
             write(self.group / 'auth/userid', chap[0])
             write(self.group / 'auth/password', chap[1])
         for portal in self.portals:
-            (self.group / 'np' / portal).mkdir()
+            self.open_portal(portal)
 
     def enable(self):
         write(self.group / 'enable', '1')
@@ -120,7 +124,10 @@ class Target:
         (self.group / 'np' / portal).rmdir()
 
     def open_portal(self, portal):
-        (self.group / 'np' / portal).mkdir()
+        directory = self.group / 'np' / portal
+        directory.mkdir()
+        if self.iser:
+            write(directory / 'iser', '1')
         if portal not in self.portals:
             self.portals.append(portal)
 

@@ -24,7 +24,7 @@ def run(lab):
     made, backups = [], []
     try:
         made.append(cinder.api.create('source', 'secret'))
-        # Cinder tells the key's ID of no volume that has the one fixed key.
+        # No `encryption_key_id`: Cinder hides the one of the fixed key (FIXED_KEY_ID in its api/v3/views/volumes.py).
         lab.check('it is encrypted', cinder.api.show(made[0])['encrypted'], cinder.api.show(made[0]))
         through(lab, made[0], lambda device: lab.flow.write_pattern(device, 'plain'))
         volume = cinder.content_device(made[0])
