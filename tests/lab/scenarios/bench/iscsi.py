@@ -13,6 +13,8 @@ from guest import clean, command, floor, turns
 
 ROUNDS = 5
 GRACE = 2
+# For so long after an attach its dead portals are asked again (decision 0007).
+ASKED = 120
 
 
 def run(lab):
@@ -110,8 +112,23 @@ def neighbour(lab):
         beside(lab, 'ours', make, (properties, other), ('healthy, 4 portals', 'neighbour begun with it'))
         target.black_hole(target.portals[2])
         beside(lab, 'ours', make, (properties, other), ('1 of 4 portals dead', 'neighbour begun with that'))
+        later(lab, make, properties, other)
         caller.close()
         target.restore(target.portals[2])
+
+
+def later(lab, make, properties, other):
+    """The neighbour begins when the attach has returned and its disks are done; the dead portal is still asked for."""
+    began = time.monotonic()
+    attached = make().connect_volume(properties)
+    calm(lab)
+    answer = make().connect_volume(other)
+    lab.measured('neighbour begun after it, the portal still dead connect|ours', answer.seconds)
+    lab.check('the portal was still asked', time.monotonic() - began < ASKED, 'it was given up before the neighbour began')
+    calm(lab)
+    make().disconnect_volume(other, answer.value)
+    make().disconnect_volume(properties, attached.value)
+    calm(lab)
 
 
 def two_targets(lab):

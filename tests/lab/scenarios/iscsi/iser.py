@@ -1,17 +1,16 @@
-"""iSCSI over RDMA (iSER; RoCEv2, in software): one path, two portals, discovery; and one portal where nobody listens.
+"""iSCSI over RDMA (iSER; RoCEv2, in software): one path, two portals, discovery.
 
 The portals are one of IPv4 and one of IPv6.
 """
 
 LEDGER = ('IC-08',)
-VARIANTS = ('single', 'multipath', 'discovery', 'dead')
+VARIANTS = ('single', 'multipath', 'discovery')
 SECONDS = 40
 UPSTREAM_LEAVES = 'the line in the wwids file that multipathd wrote, and the record of the discovery'
-GRACE = 2
 
 
 def run(lab):
-    {'single': single, 'multipath': multipath, 'discovery': discovery, 'dead': dead}[lab.variant](lab)
+    {'single': single, 'multipath': multipath, 'discovery': discovery}[lab.variant](lab)
     left = (lab.host.scsi_devices(), lab.host.dm_devices(), lab.host.sessions())
     lab.equal('nothing right after the detach', left, ({}, {}, {}))
 
@@ -53,17 +52,6 @@ def discovery(lab):
     info = lab.attach(connector, properties)
     lab.check_paths('attached', disk, 2)
     lab.equal('over iSER', drivers(lab), ['iscsi_iser'] * 2)
-    lab.detach(connector, properties, info)
-
-
-def dead(lab):
-    """Nobody listens on the second portal."""
-    target = lab.targets.create(portals=2, iser=True)
-    disk, properties = target.luns[1], target.properties()
-    target.close_portal(target.portals[1])
-    connector = lab.caller(conf={'portal_grace_period': GRACE} if lab.ours else {}).connector('ISER', use_multipath=True)
-    info = lab.attach(connector, properties)
-    lab.check_paths('attached', disk, 1)
     lab.detach(connector, properties, info)
 
 
