@@ -2,6 +2,7 @@
 
 pub mod attachment;
 pub mod fibre_channel;
+mod first_maps;
 pub mod iscsi;
 pub mod locks;
 pub mod nvmeof;

@@ -142,6 +142,25 @@ fn lk_06_a_session_is_made_once() {
     assert_eq!(fake.done("scan").len(), 6);
 }
 
+/// Who wants a session that is not there yet does not wait until those who have it by now are done with it.
+#[test]
+fn lk_06_a_session_somebody_else_made_is_shared_at_once() {
+    log_book::open();
+    let (fake, portal) = host_with_volume();
+    let sessions = fake.tree().place("/locks/os-brick-sessions");
+    std::fs::create_dir_all(sessions.parent().expect("a directory")).expect("it can be made");
+    let place = Place::named(sessions, &format!("session {} {IQN}", portal.replace(':', ",")));
+    let other = lock::acquire(&place, Mode::Shared, soon()).expect("nobody has it");
+    std::thread::scope(|scope| {
+        let attach = scope.spawn(|| connect(&fake, &one_path(&portal, IQN, 1), &single()));
+        log_book::wait_for(&format!("{portal} {IQN} LUN 1: waiting for another attach or detach"));
+        fake.log_in(&portal, IQN);
+        assert_eq!(attach.join().expect("no panic").expect("the session is there").path, "/dev/sda");
+    });
+    drop(other);
+    assert_eq!(fake.done("--login"), Vec::<String>::new());
+}
+
 #[test]
 fn an_attach_waits_for_another_of_the_same_volume() {
     let (fake, portal) = host_with_volume();

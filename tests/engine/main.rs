@@ -26,6 +26,7 @@ mod fc_requests;
 mod fc_scan;
 mod fc_waiting;
 mod file_properties;
+mod first_maps;
 mod flush;
 mod identity;
 mod inventory;

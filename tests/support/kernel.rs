@@ -211,7 +211,10 @@ impl Machine {
         self.tree.directory(&format!("{directory}/holders"));
         self.tree.link(&format!("/sys/block/{device}"), &directory);
         self.tree.write(&format!("/dev/{device}"), "");
-        self.tree.link(&format!("/dev/mapper/{name}"), &format!("/dev/{device}"));
+        // A map's is udev's to make, with its other links.
+        if !uuid.starts_with("mpath-") {
+            self.tree.link(&format!("/dev/mapper/{name}"), &format!("/dev/{device}"));
+        }
     }
 
     pub fn add_slave(&self, state: &mut State, device: &str, disk: &str) {

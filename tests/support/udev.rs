@@ -88,6 +88,7 @@ impl Machine {
             let own = [
                 format!("/dev/disk/by-id/dm-uuid-mpath-{}", map.wwid),
                 format!("/dev/disk/by-id/dm-name-{}", map.name),
+                format!("/dev/mapper/{}", map.name),
             ];
             by_id(&map.wwid).iter().chain(&own).for_each(|link| machine.tree.link(link, &format!("/dev/{device}")));
         });

@@ -47,19 +47,19 @@ fn name_of_map(context: &Context, map: &Map) -> PathBuf {
     if !context.request.read_only && !multipath::make_writable(&context.host, map) {
         warn!(target: FIBRE_CHANNEL, "{} ({}) is still read-only; handed out all the same", map.name, map.device);
     }
-    let find = || Ok(links::of_map(&context.host.root, map));
-    named(map.device.dev_path(), wait::until(Instant::now() + UDEV, find))
+    // It was waited for before the map counted as ready.
+    named(map.device.dev_path(), links::of_map(&context.host.root, map))
 }
 
 fn name_of_disk(context: &Context, path: &Path) -> PathBuf {
     let Path { route, disk, .. } = path;
     let find = || Ok(links::of_fibre_channel(&context.host.root, &route.host, route.target.wwpn, route.lun(), disk));
-    named(disk.dev_path(), wait::until(Instant::now() + UDEV, find))
+    named(disk.dev_path(), wait::until(Instant::now() + UDEV, find).ok().flatten())
 }
 
 /// Without udev's link the device's own name serves until the next start of the host.
-fn named(device: PathBuf, found: crate::error::Result<Option<PathBuf>>) -> PathBuf {
-    found.ok().flatten().unwrap_or_else(|| {
+fn named(device: PathBuf, found: Option<PathBuf>) -> PathBuf {
+    found.unwrap_or_else(|| {
         warn!(target: FIBRE_CHANNEL, "udev made no link to {}", device.display());
         device
     })

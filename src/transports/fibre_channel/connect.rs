@@ -106,6 +106,6 @@ fn finish(context: &Context, outcome: Outcome, phases: &mut Phases) -> Result<(O
         &attachment.path,
         context.settings.enforce_identity,
     )?;
-    phases.end("link");
+    phases.end(if outcome.map.is_some() { "other paths" } else { "link" });
     Ok((outcome, attachment))
 }

@@ -16,6 +16,7 @@ use crate::host::view::{links, scsi};
 use crate::host::wait::Pace;
 use crate::identifiers::{DeviceName, Wwid};
 use crate::log::{FIBRE_CHANNEL, Phases};
+use crate::transports::first_maps::{self, FirstMap};
 
 use super::fabric::{Fabric, Route};
 use super::operation::Context;
@@ -26,8 +27,6 @@ use super::scan::{Scan, Scans};
 const ATTEMPT: Duration = Duration::from_secs(2);
 /// How often ports are looked at again; disks are looked for more often.
 const PORTS: Duration = Duration::from_millis(300);
-/// How long a first disk's map may hold up the scans of the other paths.
-const TURN: Duration = Duration::from_secs(10);
 /// How long udev has to publish an identity that only it can form (T10 and vendor designators).
 const UDEV: Duration = Duration::from_secs(10);
 /// How long one disk has to be read.
@@ -59,6 +58,10 @@ pub struct Coordinator<'a> {
     scanned: HashSet<Scan>,
     watch: MapWatch,
     first_disk: Option<Instant>,
+    /// From the first disk on until its map can be handed out.
+    first_map: Option<FirstMap>,
+    /// Since when the map can be handed out: I/O can enter it and udev has named it.
+    ready_since: Option<Instant>,
     /// When a disk was found last.
     news: Instant,
 }
@@ -81,6 +84,8 @@ impl<'a> Coordinator<'a> {
             scanned: HashSet::new(),
             watch: MapWatch::default(),
             first_disk: None,
+            first_map: None,
+            ready_since: None,
             news: now,
         }
     }
@@ -97,6 +102,9 @@ impl<'a> Coordinator<'a> {
                     phases.end("first disk");
                     Instant::now()
                 });
+                if known == 0 && self.context.settings.use_multipath && self.ready_since.is_none() {
+                    self.first_map = Some(FirstMap::awaited(&self.context.host.root));
+                }
                 self.news = Instant::now();
                 pace.reset();
             }
@@ -172,8 +180,8 @@ impl<'a> Coordinator<'a> {
         routes
     }
 
-    /// Scans what is missing, each once an attempt.  The first disk's map comes before the other paths: udev's work
-    /// for their disks would delay it.
+    /// Scans what is missing, each once an attempt.  The first disk's map comes before the other paths, and other volumes'
+    /// first maps as well: udev's work for the disks would delay them.
     fn scan(&mut self) {
         let routes = self.missing().iter().map(Scan::of).collect::<Vec<_>>();
         let wildcards = self.fabric.wildcards(&self.context.request);
@@ -198,8 +206,8 @@ impl<'a> Coordinator<'a> {
             return hopeful.any(|hopeful| hopeful) || self.found.iter().any(|path| !self.read.contains_key(&path.disk));
         }
         match self.first_disk {
-            _ if self.watch.usable_since().is_some() => false,
-            Some(since) => since.elapsed() < TURN,
+            Some(since) if since.elapsed() >= first_maps::PATIENCE => false,
+            Some(_) => self.ready_since.is_none() || first_maps::is_any_awaited(&self.context.host.root),
             None => !self.scanned.is_empty() && hopeful.all(|hopeful| hopeful),
         }
     }
@@ -234,7 +242,6 @@ impl<'a> Coordinator<'a> {
     fn is_map_enough(&mut self, phases: &mut Phases) -> Result<bool> {
         let (host, disks) = (self.context.host.clone(), self.disks());
         let had_map = self.watch.map().is_some();
-        let was_usable = self.watch.usable_since().is_some();
         self.watch.look(&host, &disks, self.identity().as_ref());
         if !had_map && self.watch.map().is_some() {
             phases.end("map");
@@ -248,11 +255,10 @@ impl<'a> Coordinator<'a> {
             !self.scanned.contains(&scan) || self.scans.is_hopeful(&scan)
         };
         let pending = missing.iter().any(expected);
-        if let Some(since) = self.watch.usable_since() {
-            if !was_usable {
-                phases.end("ready");
-            }
-            return Ok(!pending || since.elapsed() >= self.context.settings.portal_grace_period);
+        if let Some(usable) = self.watch.usable_since() {
+            return Ok(self
+                .is_ready(usable, phases)
+                .is_some_and(|since| !pending || since.elapsed() >= self.context.settings.portal_grace_period));
         }
         if pending {
             return Ok(false);
@@ -262,6 +268,20 @@ impl<'a> Coordinator<'a> {
             warn!(target: FIBRE_CHANNEL, "No dm was created, connection to volume is probably bad and will perform poorly.");
         }
         Ok(hopeless)
+    }
+
+    /// Since when the map, which I/O can enter, has udev's name as well; without the name when udev takes too long.
+    fn is_ready(&mut self, usable: Instant, phases: &mut Phases) -> Option<Instant> {
+        if self.ready_since.is_none() {
+            let map = self.watch.map()?;
+            if links::of_map(&self.context.host.root, map).is_none() && usable.elapsed() < UDEV {
+                return None;
+            }
+            phases.end("ready");
+            self.first_map = None;
+            self.ready_since = Some(Instant::now());
+        }
+        self.ready_since
     }
 
     /// Begins the next attempt when it is time, or ends with an error when there is none left.

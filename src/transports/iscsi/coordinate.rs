@@ -15,6 +15,7 @@ use crate::fan_out;
 use crate::host::wait::Pace;
 use crate::identifiers::{DeviceName, Wwid};
 use crate::log::{ISCSI, Phases};
+use crate::transports::first_maps::FirstMap;
 use crate::transports::locks::Operation;
 use crate::transports::portals;
 
@@ -39,6 +40,8 @@ struct Coordinator {
     watch: MapWatch,
     /// Whether a disk has been found yet.
     has_begun: bool,
+    /// From the first disk on until its map is usable.
+    first_map: Option<FirstMap>,
 }
 
 /// Attaches through all targets.  Returns with the locks released, or handed to the paths still on their way.
@@ -55,6 +58,7 @@ pub fn connect(context: Context, targets: Vec<Target>, operation: Operation, pha
         failures: Vec::new(),
         watch: MapWatch::default(),
         has_begun: false,
+        first_map: None,
     };
     coordinator.start()?;
     match coordinator.run(phases).and_then(|()| coordinator.outcome().check_expected(&coordinator.crew.context)) {
@@ -108,6 +112,7 @@ impl Coordinator {
                     phases.note("device", path.times.device);
                     phases.note("identity", path.times.identity);
                     phases.go_on();
+                    self.first_map = Some(FirstMap::awaited(&self.crew.context.host.root));
                 }
                 debug!(target: ISCSI, "{target} is {}", path.disk);
                 portals::forget_failed(&target.portal);
@@ -116,6 +121,7 @@ impl Coordinator {
             Err(error) => {
                 warn!(target: ISCSI, "no path through {target}: {}", error.describe());
                 // Whoever waits for the first path's map need not any longer.
+                self.first_map = None;
                 self.crew.turn.open();
                 self.failures.push((target.clone(), error));
             }
@@ -192,6 +198,7 @@ impl Coordinator {
         }
         if !was_usable && self.watch.usable_since().is_some() {
             phases.end("ready");
+            self.first_map = None;
             self.crew.turn.open();
         }
     }
@@ -283,6 +290,7 @@ impl Coordinator {
     /// The attach failed: stop the threads and take away what they made.
     fn wind_up(mut self) {
         self.crew.abort.store(true, Ordering::Release);
+        self.first_map = None;
         self.crew.turn.open();
         let deadline = Instant::now() + WIND_UP;
         while self.pending.contains(&true) && Instant::now() < deadline {

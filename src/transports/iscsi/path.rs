@@ -15,7 +15,7 @@ use crate::host::view::scsi;
 use crate::host::wait::{self, Pace};
 use crate::identifiers::{DeviceName, Wwid};
 use crate::log::ISCSI;
-use crate::transports::portals;
+use crate::transports::{first_maps, portals};
 
 use super::operation::Context;
 use super::request::Target;
@@ -70,16 +70,17 @@ struct TurnState {
 }
 
 impl Turn {
-    /// Waits for the turn to scan: at once for the first, then until opened, at most `patience`.
-    fn wait(&self, patience: Duration) {
+    /// Waits for the turn to scan: at once for the first, then until opened, at most `patience`.  True for the first.
+    fn wait(&self, patience: Duration) -> bool {
         let Ok(mut state) = self.state.lock() else {
-            return;
+            return true;
         };
         if !state.taken {
             state.taken = true;
-            return;
+            return true;
         }
         let _ = self.changed.wait_timeout_while(state, patience, |state| !state.open);
+        false
     }
 
     pub fn open(&self) {
@@ -158,7 +159,7 @@ fn find_disk(
                 fresh = false;
                 let times = Times { identity: begun.elapsed(), ..Times::default() };
                 if let Some(turn) = turn {
-                    turn.wait(Duration::ZERO);
+                    let _ = turn.wait(Duration::ZERO);
                 }
                 return Ok(Path { target: target.clone(), disk, identity, fresh, session, times });
             }
@@ -168,8 +169,9 @@ fn find_disk(
             }
         }
     }
-    if let Some(turn) = turn {
-        turn.wait(TURN_PATIENCE);
+    let begun = Instant::now();
+    if turn.is_some_and(|turn| !turn.wait(first_maps::PATIENCE)) {
+        wait_for_other_volumes(context, begun + first_maps::PATIENCE, stop)?;
     }
     let begun = Instant::now();
     let disk = scan_until_found(context, target, &session.session, stop)?;
@@ -179,8 +181,15 @@ fn find_disk(
     Ok(Path { target: target.clone(), disk, identity, fresh, session, times })
 }
 
-/// On real machines a map forms within a fraction of this; a first path that is no good must not hold up the others.
-const TURN_PATIENCE: Duration = Duration::from_secs(10);
+/// Until every volume that is being attached has its first map, or it is time to go on without.
+fn wait_for_other_volumes(context: &Context, deadline: Instant, stop: &dyn Stop) -> Result<()> {
+    let root = &context.host.root;
+    wait::until(deadline, || {
+        stop.check()?;
+        Ok((!first_maps::is_any_awaited(root)).then_some(()))
+    })?;
+    Ok(())
+}
 
 fn present(context: &Context, session: &Session, target: &Target) -> Option<DeviceName> {
     session.devices_with_lun(&context.host.root, target.lun.kernel()).into_iter().find_map(|(_, disk)| disk)

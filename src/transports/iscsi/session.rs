@@ -7,7 +7,7 @@ use log::{debug, info};
 
 use crate::error::{Error, Result};
 use crate::host::Host;
-use crate::host::act::lock::{self, Held, Mode};
+use crate::host::act::lock::{self, Held, Mode, Place};
 use crate::host::programs::iscsiadm;
 use crate::host::view::iscsi_session::{self, Session};
 use crate::host::view::node_record;
@@ -40,19 +40,47 @@ pub struct InUse {
 /// The session with a portal of a target: the one there is, or a new one.
 pub fn ensure(context: &Context, target: &Target) -> Result<InUse> {
     let place = context.locks.session(&target.portal.key(), target.iqn.as_str());
-    let shared = lock::acquire(&place, Mode::Shared, Instant::now() + LOGIN_QUEUE)?;
-    if let Some(session) = usable(context, target)? {
-        return Ok(InUse { session, made: false, _lock: shared });
+    let (begun, mut waits) = (Instant::now(), false);
+    let had = wait::until(begun + LOGIN_QUEUE, || {
+        let had = try_to_have(context, target, &place)?;
+        if had.is_none() && !std::mem::replace(&mut waits, true) {
+            debug!(target: ISCSI, "{target}: waiting for another attach or detach at this session");
+        }
+        Ok(had)
+    })?;
+    match had {
+        Some(Had::There(session)) => Ok(session),
+        Some(Had::Alone(exclusive)) => {
+            let session = log_in(context, target)?;
+            exclusive.share()?;
+            Ok(InUse { session, made: true, _lock: exclusive })
+        }
+        None => {
+            Err(Error::Timeout { what: format!("getting the lock of the session {target}"), after: begun.elapsed() })
+        }
     }
-    drop(shared);
-    let exclusive = lock::acquire(&place, Mode::Exclusive, Instant::now() + LOGIN_QUEUE)?;
+}
+
+enum Had {
+    There(InUse),
+    /// There is none, and nobody else may make one.
+    Alone(Held),
+}
+
+/// Looks for the session each time: those who share one keep everybody from having it alone, for as long as an attach takes.
+fn try_to_have(context: &Context, target: &Target, place: &Place) -> Result<Option<Had>> {
+    let there = |session, lock| Some(Had::There(InUse { session, made: false, _lock: lock }));
+    if let Some(shared) = lock::try_acquire(place, Mode::Shared)?
+        && let Some(session) = usable(context, target)?
+    {
+        return Ok(there(session, shared));
+    }
+    let Some(exclusive) = lock::try_acquire(place, Mode::Exclusive)? else { return Ok(None) };
     if let Some(session) = usable(context, target)? {
         exclusive.share()?;
-        return Ok(InUse { session, made: false, _lock: exclusive });
+        return Ok(there(session, exclusive));
     }
-    let session = log_in(context, target)?;
-    exclusive.share()?;
-    Ok(InUse { session, made: true, _lock: exclusive })
+    Ok(Some(Had::Alone(exclusive)))
 }
 
 /// A session that is there and logged in.  One that is there and not logged in is iscsid's to bring back: a second
