@@ -45,11 +45,11 @@ impl Pace {
         Pace(SHORTEST)
     }
 
-    /// The next pause: 2 ms growing by a third to 250 ms, so that what is waited for is seen a sixth later on average.
+    /// The next pause: 2 ms growing by an eighth to 250 ms, so that what is waited for is seen a sixteenth later on average.
     #[expect(clippy::should_implement_trait, reason = "an endless schedule, not an iterator")]
     pub fn next(&mut self) -> Duration {
         let now = self.0;
-        self.0 = (now + now / 3).min(LONGEST);
+        self.0 = (now + now / 8).min(LONGEST);
         now
     }
 

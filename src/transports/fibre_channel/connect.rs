@@ -62,7 +62,7 @@ fn bring_up(context: &Context, operation: Operation, entry: Entry, phases: &mut 
         Ok((outcome, attachment)) => {
             entry.attached(&attachment.path);
             let volume = Volume::of(&outcome);
-            join::go_on(context, operation, volume, scans);
+            join::go_on(context, operation, volume, scans, outcome.has_unknown);
             Ok(attachment)
         }
         Err(error) => {

@@ -38,6 +38,8 @@ const READ_AGAIN: Duration = Duration::from_millis(250);
 pub struct Outcome {
     pub paths: Vec<Path>,
     pub map: Option<Map>,
+    /// Whether there is a disk besides, of which nobody has seen yet whose it is.
+    pub has_unknown: bool,
 }
 
 pub struct Coordinator<'a> {
@@ -108,10 +110,14 @@ impl<'a> Coordinator<'a> {
                 self.news = Instant::now();
                 pace.reset();
             }
+            let had_map = self.watch.map().is_some();
             let enough =
                 if self.context.settings.use_multipath { self.is_map_enough(phases)? } else { self.is_disk_enough() };
             if enough {
                 return Ok(self.outcome());
+            }
+            if !had_map && self.watch.map().is_some() {
+                pace.reset();
             }
             self.scan();
             self.check_patience()?;
@@ -127,7 +133,7 @@ impl<'a> Coordinator<'a> {
     fn outcome(&self) -> Outcome {
         let mut paths = self.found.clone();
         paths.sort_by_key(|path| self.read.get(&path.disk).is_none_or(|(_, outcome)| outcome.is_err()));
-        Outcome { paths, map: self.watch.map().cloned() }
+        Outcome { paths, map: self.watch.map().cloned(), has_unknown: self.has_unknown() }
     }
 
     /// The paths with a disk, a disk that waits for its identity, or neither.
@@ -178,6 +184,17 @@ impl<'a> Coordinator<'a> {
         let mut routes = self.fabric.routes_to_scan(&self.context.request);
         routes.retain(|route| route.is_online && route.disk(&self.context.host.root).is_none());
         routes
+    }
+
+    /// Whether there is a disk of which nobody has seen yet whose it is: it came just now, or waits for its identity.
+    fn has_unknown(&self) -> bool {
+        let is_known = |disk: &DeviceName| {
+            self.found.iter().any(|path| path.disk == *disk)
+                || self.refused.iter().any(|(refused, _)| refused == disk)
+                || self.before.contains(disk)
+        };
+        let routes = self.fabric.routes(&self.context.request);
+        routes.iter().filter_map(|route| route.disk(&self.context.host.root)).any(|disk| !is_known(&disk))
     }
 
     /// Scans what is missing, each once an attempt.  The first disk's map comes before the other paths, and other volumes'
@@ -254,7 +271,7 @@ impl<'a> Coordinator<'a> {
             let scan = Scan::of(route);
             !self.scanned.contains(&scan) || self.scans.is_hopeful(&scan)
         };
-        let pending = missing.iter().any(expected);
+        let pending = missing.iter().any(expected) || self.has_unknown();
         if let Some(usable) = self.watch.usable_since() {
             return Ok(self
                 .is_ready(usable, phases)

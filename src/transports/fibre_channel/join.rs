@@ -79,10 +79,10 @@ pub fn after_scans(mut operation: Operation, scans: Arc<Scans>, work: impl FnOnc
 }
 
 /// The attach has returned: what is still on its way joins, and ports that are away are looked for.
-pub fn go_on(context: &Context, operation: Operation, volume: Volume, scans: Arc<Scans>) {
+pub fn go_on(context: &Context, operation: Operation, volume: Volume, scans: Arc<Scans>, has_unknown: bool) {
     let (context, known) = (context.clone(), volume.disks.iter().cloned().collect::<HashSet<_>>());
     let missing = missing(&context).iter().any(|route| scans.is_hopeful(&Scan::of(route)));
-    if scans.in_flight() || missing {
+    if scans.in_flight() || missing || has_unknown {
         after_scans(operation, scans, move || {
             settle(&context, &volume, &known);
             search(context, volume);
