@@ -40,17 +40,17 @@ class Fabric:
         self.acl = self.group / 'acls' / port_name(host_mac)
 
     def bring_up(self):
-        """The array's port first: the host's finds it when it comes."""
+        """Both ports before the cards come up: a frame for one that is being made ends libfcoe (Linux 6.1, fcoe_ctlr_vn_recv)."""
         if self.acl.exists() and self.is_connected():
             return
-        for card in (self.host_card, self.array_card):
-            command.run('ip', 'link', 'set', card, 'up')
-        poll.until(lambda: all((Path('/sys/class/net') / card / 'operstate').read_text().strip() in ('up', 'unknown')
-                               for card in (self.host_card, self.array_card)), 20, 'the cards are up')
         if not self.acl.exists():
             write(LIBFCOE / 'create_vn2vn', self.array_card)
             self.acl.mkdir(parents=True)
             write(LIBFCOE / 'create_vn2vn', self.host_card)
+        for card in (self.array_card, self.host_card):
+            command.run('ip', 'link', 'set', card, 'up')
+        poll.until(lambda: all((Path('/sys/class/net') / card / 'operstate').read_text().strip() in ('up', 'unknown')
+                               for card in (self.host_card, self.array_card)), 20, 'the cards are up')
         poll.until(self.is_connected, 60, f'port {self.wwpn} is online')
 
     def remote_port(self):
