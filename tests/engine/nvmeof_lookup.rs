@@ -152,3 +152,33 @@ fn without_native_multipath_the_first_portal_decides() {
         assert_eq!(volume_paths(&fake, &by(NQN, &[&b, &a], key, identity)), ["/dev/nvme1n2"], "{key}");
     }
 }
+
+/// The numbers of devices and controllers are given away again: what a look-up came to is a guess the next time.
+#[test]
+fn where_a_namespace_was_the_last_time_is_a_guess() {
+    let fake = FakeHost::nvme();
+    let [a, b] = attached(&fake, NQN, &[(1, Namespace::number(1)), (2, Namespace::number(2))]);
+    let found = |key: &str, identity: Value| volume_paths(&fake, &by(NQN, &[&a, &b], key, identity));
+    for _ in 0..2 {
+        assert_eq!(found("volume_nguid", json!(nguid(2))), ["/dev/nvme0n2"]);
+        assert_eq!(found("ns_id", json!(2)), ["/dev/nvme0n2"]);
+    }
+    let show = |device: &str, attribute: &str, text: &str| {
+        for controller in 0..2 {
+            let path = format!("/sys/class/nvme-fabrics/ctl/nvme{controller}/nvme0c{controller}{device}/{attribute}");
+            fake.tree().write(&path, format!("{text}\n"));
+        }
+    };
+    show("n2", "nguid", &nguid(1));
+    show("n1", "nguid", &nguid(2));
+    assert_eq!(found("volume_nguid", json!(nguid(2))), ["/dev/nvme0n1"]);
+    show("n2", "nsid", "1");
+    show("n1", "nsid", "2");
+    assert_eq!(found("ns_id", json!(2)), ["/dev/nvme0n1"]);
+    // The controller leads to another subsystem by now.
+    for controller in 0..2 {
+        fake.tree().write(&format!("/sys/class/nvme-fabrics/ctl/nvme{controller}/subsysnqn"), format!("{NQN2}\n"));
+    }
+    assert_eq!(found("volume_nguid", json!(nguid(2))), Vec::<String>::new());
+    assert_eq!(found("ns_id", json!(2)), Vec::<String>::new());
+}

@@ -11,7 +11,7 @@ use crate::identifiers::{DeviceName, Uuid};
 
 /// What a namespace is known by, in the order of trust: a UUID is unique everywhere, an NGUID may be used again by the
 /// storage, a number holds only while the namespace is attached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Identity {
     Uuid(Uuid),
     Nguid(Uuid),

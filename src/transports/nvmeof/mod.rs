@@ -7,12 +7,12 @@ mod crew;
 mod disconnect;
 mod extend;
 mod join;
+mod memory;
 mod namespace;
 mod operation;
 mod paths;
 mod raid;
 mod request;
-mod subsystem;
 mod vacancy;
 
 pub use connect::{Attachment, connect};

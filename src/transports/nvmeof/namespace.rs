@@ -11,9 +11,9 @@ use crate::host::view::nvme_namespace::{self, Identity, Path};
 use crate::identifiers::{DeviceName, Uuid};
 use crate::log::NVMEOF;
 
+use super::memory;
 use super::operation::Context;
 use super::request::Target;
-use super::subsystem;
 
 /// The namespace of the target, as it is found on this host.
 pub struct Found {
@@ -58,7 +58,7 @@ pub fn device(context: &Context, target: &Target, remembered: Option<&DeviceName
         return remembered.filter(is_behind).cloned();
     };
     let search = Search { context, target, identity };
-    search.by_link().or_else(|| search.by_subsystem()).or_else(|| {
+    search.by_memory().or_else(|| search.by_link()).or_else(|| search.by_subsystem()).or_else(|| {
         // Before Linux 4.15 there are no subsystems.
         search.among(nvme_controller::of_fabrics(&context.host.root))
     })
@@ -73,45 +73,57 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
+    /// Where it was the last time, if the kernel joins paths: else each controller has a device of its own.
+    fn by_memory(&self) -> Option<DeviceName> {
+        let (device, controller) = memory::namespace(&self.target.nqn, *self.identity)?;
+        self.proven(&device, &[controller])
+    }
+
     /// By udev's link of the identity.
     fn by_link(&self) -> Option<DeviceName> {
         let root = &self.context.host.root;
         let device = nvme_namespace::linked(root, self.identity)?;
-        self.is_right(&device, &nvme_controller::of_joined(root, &device)).then_some(device)
+        self.proven(&device, &nvme_controller::of_joined(root, &device))
     }
 
     /// By the subsystem of the target: of its controllers alone are the namespaces looked at.  The kernel numbers devices in
     /// the order namespaces appear, which often is that of their numbers.
     fn by_subsystem(&self) -> Option<DeviceName> {
         let root = &self.context.host.root;
-        subsystem::named(root, &self.target.nqn).find_map(|subsystem| {
+        memory::subsystems(root, &self.target.nqn).find_map(|subsystem| {
             let controllers = subsystem.controllers(root);
             let guess = match self.identity {
                 Identity::Nsid(number) => subsystem.joined(*number),
                 Identity::Uuid(_) | Identity::Nguid(_) => None,
             };
             let device =
-                guess.filter(|device| self.is_right(device, &controllers)).or_else(|| self.among(controllers))?;
-            subsystem::remember(&self.target.nqn, &subsystem);
+                guess.and_then(|device| self.proven(&device, &controllers)).or_else(|| self.among(controllers))?;
+            memory::keep_subsystem(&self.target.nqn, &subsystem);
             Some(device)
         })
     }
 
-    /// Whether one of the target's controllers leads to the device, joined by the kernel, and shows the identity there.
-    fn is_right(&self, device: &DeviceName, controllers: &[Controller]) -> bool {
+    /// The device, if one of the target's controllers leads to it, joined by the kernel, and shows the identity there.
+    fn proven(&self, device: &DeviceName, controllers: &[Controller]) -> Option<DeviceName> {
         let (root, target) = (&self.context.host.root, self.target);
-        controllers.iter().any(|controller| {
+        let leads = |controller: &&Controller| {
             controller.path_to(device).is_some_and(|path| path.is(root, self.identity))
                 && controller.leads_to(root, &target.portals, &target.nqn, self.context.host_nqn(target))
-        })
+        };
+        let controller = controllers.iter().find(leads)?;
+        memory::keep_namespace(&target.nqn, *self.identity, device, controller);
+        Some(device.clone())
     }
 
     /// The first path that shows the identity, of those controllers that are the target's.
     fn among(&self, controllers: Vec<Controller>) -> Option<DeviceName> {
         let root = &self.context.host.root;
         let controllers = of_target(self.context, self.target, controllers);
-        let mut paths = controllers.iter().flat_map(|controller| controller.paths(root));
-        paths.find(|path| path.is(root, self.identity)).map(|path| path.device)
+        controllers.iter().find_map(|controller| {
+            let path = controller.paths(root).into_iter().find(|path| path.is(root, self.identity))?;
+            memory::keep_namespace(&self.target.nqn, *self.identity, &path.device, controller);
+            Some(path.device)
+        })
     }
 }
 
@@ -134,7 +146,10 @@ pub fn find(context: &Context, target: &Target, before: &Before, made: &[Control
         let accessible = path.is_accessible(root);
         match &mut found {
             Some(found) => found.accessible |= accessible && found.device == path.device,
-            None => found = Some(Found { device: path.device.clone(), accessible }),
+            None => {
+                memory::keep_namespace(&target.nqn, *identity, &path.device, controller);
+                found = Some(Found { device: path.device.clone(), accessible });
+            }
         }
     }
     Ok(found)
