@@ -86,9 +86,8 @@ fn bring_up(context: &Arc<Context>, claim: &Claim, entry: &Entry, phases: &mut P
             // While the locks are held.
             let path = path.display().to_string();
             entry.attached(&path);
-            if outcomes.iter().any(Outcome::is_unfinished) {
-                claim.hand_over()?;
-            }
+            // Before anything goes on alone, which ends when somebody claims the volume: this attach no longer does.
+            claim.hand_over()?;
             outcomes.drain(..).for_each(Outcome::settle);
             Ok(path)
         }

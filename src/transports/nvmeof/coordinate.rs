@@ -35,7 +35,6 @@ pub struct Outcome {
     crew: Arc<Crew>,
     made: Vec<FabricPortal>,
     fresh: bool,
-    unfinished: bool,
     failures: Vec<(FabricPortal, Error)>,
 }
 
@@ -241,7 +240,6 @@ impl Coordinator {
             device,
             made: self.paths.iter().filter(|path| path.made).map(|path| path.portal.clone()).collect(),
             fresh: !self.was_there,
-            unfinished: self.pending.contains(&true),
             failures: self.failures,
             crew: self.crew,
         }
@@ -292,11 +290,6 @@ impl Outcome {
         } else {
             self.failures.iter().for_each(|(portal, _)| join::remember_failed(portal));
         }
-    }
-
-    /// Whether some of its paths are still on their way.
-    pub fn is_unfinished(&self) -> bool {
-        self.unfinished
     }
 
     /// The attach of the whole volume failed.
