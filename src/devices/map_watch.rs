@@ -46,6 +46,9 @@ impl MapWatch {
         let first = *self.first_disk.get_or_insert_with(Instant::now);
         if self.map.as_ref().is_none_or(|map| !block::exists(&host.root, &map.device)) {
             self.map = multipath::find_map(host, disks);
+            if self.map.is_some() && host.runner.is_direct() {
+                multipath::have_claimed(host, disks);
+            }
         }
         match (&self.map, identity) {
             (Some(map), _) if is_usable(host, map) => self.usable_since = Some(Instant::now()),

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 use log::{debug, warn};
 
 use crate::error::{Error, Result};
+use crate::host::act::wwids;
 use crate::host::programs::{multipath, multipathd};
-use crate::host::view::block;
 use crate::host::view::device_mapper::{self, Map};
+use crate::host::view::{block, udev};
 use crate::host::{Host, wait};
 use crate::identifiers::{DeviceName, Wwid};
 use crate::log::DEVICES;
@@ -32,22 +33,19 @@ pub fn find_map(host: &Host, disks: &[DeviceName]) -> Option<Map> {
 }
 
 impl Formation {
-    /// Helps multipathd to form a map from a first path.  With `find_multipaths` yes, smart or strict it would leave
-    /// a single path alone: it is told the identity once and asked to look at each disk again.
+    /// Helps multipathd to form a map from a first path.  The identity is written down once: udev then takes the disk for a path
+    /// at its first look, if it has not looked yet, and needs no second one when the map is there (0013).  With
+    /// `find_multipaths` yes, smart or strict multipathd would leave a single path alone: it is asked to look at each again.
     pub fn help(&mut self, host: &Host, wwid: &Wwid, disks: &[DeviceName]) {
         if !self.told {
             self.told = true;
+            let is_known = is_written_down(host, wwid);
             if forms_maps_alone(host) {
                 self.offered.extend_from_slice(disks);
                 return;
             }
-            match multipath::add_wwid(host, wwid) {
-                Ok(added) => {
-                    debug!(target: DEVICES, "multipath -a {wwid}: {}", if added { "added" } else { "known" })
-                }
-                Err(error) => {
-                    warn!(target: DEVICES, "multipathd could not be told about {wwid}: {}", error.describe())
-                }
+            if !is_known && let Err(error) = multipath::add_wwid(host, wwid) {
+                warn!(target: DEVICES, "multipathd could not be told about {wwid}: {}", error.describe());
             }
         }
         for disk in disks {
@@ -65,6 +63,31 @@ impl Formation {
         }
         disks.iter().for_each(|disk| offer(host, disk));
     }
+}
+
+/// A disk udev was done with before it could know that it is a path: udev looks again, at its partitions too.  multipathd asks for that only when it
+/// writes the identity down itself.
+pub fn have_claimed(host: &Host, disks: &[DeviceName]) {
+    let passed_over = |disk: &&DeviceName| udev::is_path(&host.root, disk) == Some(false);
+    let events = disks.iter().filter(passed_over).flat_map(|disk| block::event_paths(&host.root, disk));
+    for event in events {
+        if let Err(error) = host.runner.write(&event, "change") {
+            debug!(target: DEVICES, "udev was not asked to look again: {}", error.describe());
+        }
+    }
+}
+
+/// Writes the identity into multipath's memory.  False when that is not where it always is, or a caller runs every command.
+fn is_written_down(host: &Host, wwid: &Wwid) -> bool {
+    if !host.runner.is_direct() {
+        return false;
+    }
+    let written = wwids::add(&host.root, wwid);
+    match &written {
+        Ok(added) => debug!(target: DEVICES, "{} multipath's wwids file: {wwid}", if *added { "now in" } else { "in" }),
+        Err(error) => debug!(target: DEVICES, "{}", error.describe()),
+    }
+    written.is_ok()
 }
 
 /// `add path`: multipathd looks at a disk again that it had left alone.

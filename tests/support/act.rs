@@ -81,6 +81,8 @@ impl Runner for Machine {
                 }
             }
             ["", "sys", "bus", "scsi", "devices", hctl, "delete"] => self.remove_device(&mut state, hctl),
+            // udev looks at the disk again, which changes nothing here.
+            ["", "sys", "block", _, "uevent"] | ["", "sys", "block", _, _, "uevent"] => {}
             ["", "sys", "block", disk, "device", "rescan"] => self.rescan_disk(&mut state, disk),
             ["", "sys", "class", "nvme-fabrics", "ctl", controller, attribute] => {
                 self.nvme_write(&mut state, controller, attribute);

@@ -120,10 +120,13 @@ impl Machine {
             self.add_nameless(state, disk);
             return None;
         }
-        let name = (0..).map(disk_name).find(|name| !state.disks.contains_key(name) && !self.is_held(name))?;
+        let mut names = (0..).map(|index| (index, disk_name(index)));
+        let (index, name) = names.find(|(_, name)| !state.disks.contains_key(name) && !self.is_held(name))?;
         let device = disk.directory.clone();
         let block = format!("{device}/block/{name}");
         self.tree.directory(&format!("{block}/holders"));
+        self.tree.write(&format!("{block}/dev"), format!("8:{}\n", 16 * index));
+        self.tree.write(&format!("{block}/uevent"), "");
         self.add_scsi_device(&disk);
         self.write_identity(&disk, &name);
         self.tree.link(&format!("{block}/device"), &device);

@@ -41,6 +41,17 @@ pub fn has_node(root: &Root, name: &DeviceName) -> bool {
     attribute::named(&root.path(name.dev_path()))
 }
 
+/// `/sys/block/NAME/uevent` and those of its partitions: writing `change` has udev look at each again.
+pub fn event_paths(root: &Root, name: &DeviceName) -> Vec<PathBuf> {
+    let directory = PathBuf::from(format!("/sys/block/{name}"));
+    let is_partition = |part: &String| {
+        part.starts_with(name.as_str()) && attribute::named(&root.path(directory.join(part).join("partition")))
+    };
+    let partitions = attribute::names(&root.path(&directory)).into_iter().filter(is_partition);
+    let all = std::iter::once(directory.clone()).chain(partitions.map(|part| directory.join(part)));
+    all.map(|device| device.join("uevent")).collect()
+}
+
 /// The whole disk or map behind a path such as `/dev/disk/by-id/...`, `/dev/mapper/...`, `/dev/sdX1`.
 pub fn behind(root: &Root, path: &Path) -> Option<DeviceName> {
     let real = attribute::canonical(&root.path(path))?;

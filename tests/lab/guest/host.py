@@ -168,6 +168,12 @@ def ceph_confs():
     return sorted(str(path) for path in Path('/tmp').glob('brickrbd_*'))
 
 
+def is_path_for_udev(disk):
+    """udev leaves the disk to multipath: no file system is looked for on it, and systemd uses the map."""
+    properties = read(f'/run/udev/data/b{read(f"/sys/block/{disk}/dev")}') or ''
+    return 'E:DM_MULTIPATH_DEVICE_PATH=1' in properties.splitlines()
+
+
 def wwids():
     text = read(WWIDS) or ''
     return sorted(line.strip('/') for line in text.splitlines() if line and not line.startswith('#'))

@@ -21,6 +21,8 @@ def run(lab):
     map_name = lab.host.map_of(disk.wwid)[0]
     lab.equal('path is the map', lab.host.real_device(info['path']), f'/dev/{map_name}')
     lab.equal('multipath_id is the WWID', info.get('multipath_id'), disk.wwid)
+    lab.eventually('udev leaves every path to multipath', lambda: all(map(lab.host.is_path_for_udev, lab.host.map_of(disk.wwid)[1])),
+                   60, lambda: str(lab.host.map_of(disk.wwid)))
     friendly = lab.variant.endswith('yes')
     lab.equal('friendly name', lab.host.dm_devices()[map_name]['name'].startswith('mpath'), friendly)
     lab.check_right_disk('attached', info['path'], disk)
