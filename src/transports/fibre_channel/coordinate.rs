@@ -31,6 +31,9 @@ const PORTS: Duration = Duration::from_millis(300);
 const UDEV: Duration = Duration::from_secs(10);
 /// How long one disk has to be read.
 const READ: Duration = Duration::from_secs(5);
+/// How often all addresses are looked at while the first disk's map is waited for: nothing is scanned meanwhile, and looking
+/// takes the processors that udev needs.
+const CALM: Duration = Duration::from_millis(100);
 /// Its node may come a moment after it, and its path may come back.
 const READ_AGAIN: Duration = Duration::from_millis(250);
 
@@ -66,6 +69,8 @@ pub struct Coordinator<'a> {
     ready_since: Option<Instant>,
     /// When a disk was found last.
     news: Instant,
+    /// When all addresses were looked at last.
+    collected: Instant,
 }
 
 impl<'a> Coordinator<'a> {
@@ -89,6 +94,7 @@ impl<'a> Coordinator<'a> {
             first_map: None,
             ready_since: None,
             news: now,
+            collected: now,
         }
     }
 
@@ -96,37 +102,57 @@ impl<'a> Coordinator<'a> {
     pub fn run(&mut self, phases: &mut Phases) -> Result<Outcome> {
         let mut pace = Pace::new();
         loop {
-            let known = self.found.len();
-            self.collect()?;
-            path::check_identities(&self.found)?;
-            if self.found.len() > known {
-                self.first_disk.get_or_insert_with(|| {
-                    phases.end("first disk");
-                    Instant::now()
-                });
-                if known == 0 && self.context.settings.use_multipath && self.ready_since.is_none() {
-                    self.first_map = Some(FirstMap::awaited(&self.context.host.root));
-                }
-                self.news = Instant::now();
-                pace.reset();
+            let is_due = self.is_due();
+            if is_due {
+                self.take_in(phases, &mut pace)?;
             }
             let had_map = self.watch.map().is_some();
-            let enough =
-                if self.context.settings.use_multipath { self.is_map_enough(phases)? } else { self.is_disk_enough() };
+            let enough = if self.context.settings.use_multipath {
+                self.is_map_enough(is_due, phases)?
+            } else {
+                self.is_disk_enough()
+            };
             if enough {
                 return Ok(self.outcome());
             }
             if !had_map && self.watch.map().is_some() {
                 pace.reset();
             }
-            self.scan();
-            self.check_patience()?;
+            if is_due || self.is_due() {
+                self.scan();
+                self.check_patience()?;
+            }
             self.scans.wait_for_news(pace.next());
             if self.looked.elapsed() >= PORTS {
                 self.fabric = Fabric::look(&self.context.host.root);
                 self.looked = Instant::now();
             }
         }
+    }
+
+    /// Whether it is time to look at all addresses, and not for the first disk's map alone.
+    fn is_due(&self) -> bool {
+        self.first_map.is_none() || self.collected.elapsed() >= CALM
+    }
+
+    /// What has come since the last time.
+    fn take_in(&mut self, phases: &mut Phases, pace: &mut Pace) -> Result<()> {
+        let known = self.found.len();
+        self.collect()?;
+        path::check_identities(&self.found)?;
+        self.collected = Instant::now();
+        if self.found.len() > known {
+            self.first_disk.get_or_insert_with(|| {
+                phases.end("first disk");
+                Instant::now()
+            });
+            if known == 0 && self.context.settings.use_multipath && self.ready_since.is_none() {
+                self.first_map = Some(FirstMap::awaited(&self.context.host.root));
+            }
+            self.news = Instant::now();
+            pace.reset();
+        }
+        Ok(())
     }
 
     /// A single path is handed out under the disk that can be read, a map under its own name.
@@ -256,7 +282,7 @@ impl<'a> Coordinator<'a> {
     }
 
     /// A map I/O can enter, and the other paths there, hopeless, or given their grace period.
-    fn is_map_enough(&mut self, phases: &mut Phases) -> Result<bool> {
+    fn is_map_enough(&mut self, is_due: bool, phases: &mut Phases) -> Result<bool> {
         let (host, disks) = (self.context.host.clone(), self.disks());
         let had_map = self.watch.map().is_some();
         self.watch.look(&host, &disks, self.identity().as_ref());
@@ -266,18 +292,12 @@ impl<'a> Coordinator<'a> {
         if self.found.is_empty() {
             return Ok(false);
         }
-        let missing = self.missing();
-        let expected = |route: &Route| {
-            let scan = Scan::of(route);
-            !self.scanned.contains(&scan) || self.scans.is_hopeful(&scan)
-        };
-        let pending = missing.iter().any(expected) || self.has_unknown();
         if let Some(usable) = self.watch.usable_since() {
-            return Ok(self
-                .is_ready(usable, phases)
-                .is_some_and(|since| !pending || since.elapsed() >= self.context.settings.portal_grace_period));
+            return Ok(self.is_ready(usable, phases).is_some_and(|since| {
+                !self.is_anything_pending() || since.elapsed() >= self.context.settings.portal_grace_period
+            }));
         }
-        if pending {
+        if !is_due || self.is_anything_pending() {
             return Ok(false);
         }
         let hopeless = self.watch.is_hopeless(&host, &disks, self.context.settings.map_ready_timeout)?;
@@ -285,6 +305,15 @@ impl<'a> Coordinator<'a> {
             warn!(target: FIBRE_CHANNEL, "No dm was created, connection to volume is probably bad and will perform poorly.");
         }
         Ok(hopeless)
+    }
+
+    /// Whether a path may still come, or a disk has not said yet whose it is.
+    fn is_anything_pending(&self) -> bool {
+        let expected = |route: &Route| {
+            let scan = Scan::of(route);
+            !self.scanned.contains(&scan) || self.scans.is_hopeful(&scan)
+        };
+        self.missing().iter().any(expected) || self.has_unknown()
     }
 
     /// Since when the map, which I/O can enter, has udev's name as well; without the name when udev takes too long.

@@ -114,7 +114,9 @@ class Array:
     """What a scenario sees: LUNs that all of its ports show."""
 
     def __init__(self, targets, fabrics=1, luns=None, size='64M'):
-        command.run('modprobe', '-a', 'e1000', 'fcoe', 'tcm_fc')
+        # With the 256 buffers a card has by default the fast host loses frames, and each is missed for 10 s (R_A_TOV).
+        command.run('modprobe', 'e1000', 'RxDescriptors=4096,4096,4096,4096')
+        command.run('modprobe', '-a', 'fcoe', 'tcm_fc')
         # Creates the directory of this target fabric.
         FC.mkdir(parents=True, exist_ok=True)
         self.targets, self.size = targets, size
