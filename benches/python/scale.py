@@ -182,7 +182,7 @@ def parse():
                         default=[10, 100, 1000])
     parser.add_argument('--only', choices=KINDS, nargs='+',
                         default=list(KINDS), help='protocols')
-    parser.add_argument('--calls', type=int, default=20)
+    parser.add_argument('--calls', type=int, default=200)
     parser.add_argument('--json', metavar='FILE', type=pathlib.Path)
     parser.add_argument('--into', metavar='DOCUMENT', type=pathlib.Path,
                         help='write the tables between their marks there')

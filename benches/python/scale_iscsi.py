@@ -17,11 +17,13 @@ OPERATIONS = {
     'paths': 'get_volume_paths',
     'paths_multipath': 'get_volume_paths, use_multipath',
     'map': 'LinuxSCSI.find_sysfs_multipath_dm',
+    'map_described': 'LinuxSCSI.find_multipath_device',
     'identity': 'LinuxSCSI.get_sysfs_wwn',
     'map_by_identity': 'LinuxSCSI.find_multipath_device_path',
     'device': 'LinuxSCSI.get_hctl + device_name_by_hctl',
     'devices': "a volume's disks (_get_connection_devices)",
     'all_volumes': 'get_all_available_volumes',
+    'all_volumes_changed': 'get_all_available_volumes, a link has come or gone',
     'inventory': 'everything attached (os_brick.initiator.inventory.read)',
 }
 
@@ -60,6 +62,12 @@ def own_disks(answer):
     return sorted(name for name in answer if not name.startswith('dm-'))
 
 
+def by_path_of_map(answer):
+    """What is known of a map, its paths by their names."""
+    paths = sorted(answer['devices'], key=lambda path: path['device'])
+    return {**answer, 'devices': paths}
+
+
 def counted(answer):
     """The inventory as its numbers of volumes, paths and sessions."""
     paths = sum(len(volume['paths']) for volume in answer['volumes'])
@@ -68,7 +76,8 @@ def counted(answer):
 
 # How answers are made comparable, where their order means nothing; not timed.
 SHAPES = {'paths': sorted, 'paths_multipath': sorted,
-          'all_volumes': sorted, 'devices': own_disks,
+          'map_described': by_path_of_map, 'devices': own_disks,
+          'all_volumes': sorted, 'all_volumes_changed': sorted,
           'inventory': counted}
 
 
@@ -108,6 +117,11 @@ class Operations:
         names = disks_of(by_path(props))
         return lambda: self.scsi.find_sysfs_multipath_dm(names)
 
+    def map_described(self, props):
+        """LinuxSCSI.find_multipath_device"""
+        device = '/dev/' + disks_of(by_path(props))[0]
+        return lambda: self.scsi.find_multipath_device(device)
+
     def identity(self, props):
         """LinuxSCSI.get_sysfs_wwn"""
         names = disks_of(by_path(props))
@@ -141,6 +155,15 @@ class Operations:
     def all_volumes(self, props):
         """get_all_available_volumes"""
         return lambda: self.multi.get_all_available_volumes(props)
+
+    def all_volumes_changed(self, props):
+        """The same when udev has just made or removed a link"""
+        directory = self.multi.get_search_path()
+
+        def call():
+            os.utime(directory)
+            return self.multi.get_all_available_volumes(props)
+        return call
 
     def inventory(self, props):
         """The typed view of all volumes, paths and sessions; ours alone"""

@@ -23,8 +23,8 @@ from os_brick import privileged  # noqa: E402
 from os_brick import utils  # noqa: E402
 from os_brick.initiator import linuxfc  # noqa: E402
 from os_brick.initiator import linuxscsi  # noqa: E402
+from os_brick.initiator import listing  # noqa: E402
 from os_brick.initiator import scsi_sysfs  # noqa: E402
-from os_brick.initiator.connectors import by_engine  # noqa: E402
 from os_brick.initiator.connectors import fibre_channel as fc_connector  # noqa: E402
 from os_brick.initiator.connectors import iscsi as iscsi_connector  # noqa: E402
 from os_brick.privileged import fibre_channel as priv_fibre_channel  # noqa: E402
@@ -97,7 +97,7 @@ def engine(monkeypatch):
     """The stand-in for the engine, where the code looks for the real one."""
     fake = FakeEngine()
     monkeypatch.setattr(priv_iscsi, '_engine', fake)
-    for module in (priv_fibre_channel, priv_nvmeof, by_engine, iscsi_connector, fc_connector, linuxfc):
+    for module in (priv_fibre_channel, priv_nvmeof, iscsi_connector, fc_connector, linuxfc, listing):
         monkeypatch.setattr(module, '_engine', fake)
     return fake
 

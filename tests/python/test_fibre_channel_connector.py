@@ -183,14 +183,15 @@ class TestEncrypted:
         assert links == [('unlink', f'{by_id}/os-brick+dev+dm-77')]
 
 
-def test_paths_and_volumes_are_looked_up_without_root(connector, engine, settings):
+def test_paths_and_volumes_are_looked_up_without_root(connector, engine, settings, monkeypatch,
+                                                      tmp_path):
     engine.answers['volume_paths'] = [PATH]
     engine.answers['entries'] = [PATH, '/dev/disk/by-path/pci-1']
+    monkeypatch.setattr(connector, 'get_search_path', lambda: str(tmp_path))
     assert connector.get_volume_paths({**PROPS, 'targets': [(W, 5)]}) == [PATH]
     assert connector.get_all_available_volumes() == [PATH, '/dev/disk/by-path/pci-1']
     del settings['lock_path']
-    assert engine.calls == [('volume_paths', (PROPS, settings)),
-                            ('entries', ('/dev/disk/by-path',))]
+    assert engine.calls == [('volume_paths', (PROPS, settings)), ('entries', (str(tmp_path),))]
 
 
 def test_supports_multipath_asks_with_the_callers_execute(connector, monkeypatch):

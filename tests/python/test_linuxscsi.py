@@ -89,6 +89,31 @@ class TestMaps:
         host.map('dm-2', 'mpath-3600a', ['sda'])
         assert scsi.find_sysfs_multipath_dm(['gone', 'sda']) == 'dm-2'
 
+    @pytest.mark.parametrize('device', ['sda', 'sdb', 'dm-2', 'mapper/mpatha'])
+    def test_mp_01_described_without_a_program(self, host, scsi, device):
+        host.disk('sda')
+        host.disk('sdb', '3:0:0:300')
+        host.map('dm-1', 'CRYPT-LUKS2-x', ['sda'])
+        host.map('dm-2', 'mpath-3600a', ['sda', 'sdb'], name='mpatha')
+        (host.root / 'dev/mapper').mkdir()
+        (host.root / 'dev/mapper/mpatha').symlink_to(host.root / 'dev/dm-2')
+        assert scsi.find_multipath_device(f'/dev/{device}') == {
+            'device': '/dev/mapper/mpatha', 'id': '3600a', 'name': 'mpatha', 'devices': [
+                {'device': '/dev/sda', 'host': '2', 'channel': '0', 'id': '0', 'lun': '1'},
+                {'device': '/dev/sdb', 'host': '3', 'channel': '0', 'id': '0', 'lun': '300'}]}
+        assert host.commands == []
+
+    def test_mp_03_multipath_is_asked_for_what_sysfs_does_not_tell(self, host, scsi):
+        host.disk('sda')
+        host.map('dm-1', 'CRYPT-LUKS2-x', ['sda'])
+        assert scsi.find_multipath_device('/dev/sda') is None
+        host.map('dm-2', 'mpath-3600a', ['sda'], name='mpatha')
+        assert scsi.find_multipath_device('/dev/sda') is None, 'it has no /dev/mapper/mpatha'
+        assert scsi.find_multipath_device('/dev/gone') is None
+        assert [cmd for cmd, _kwargs in host.commands] == [
+            ('multipath', '-l', '/dev/sda'), ('multipath', '-l', '/dev/sda'),
+            ('multipath', '-l', '/dev/gone')]
+
     def test_mp_10_read_only(self, host, scsi, sleeps):
         host.disk('sda')
         host.map('dm-0', 'mpath-3600a', ['sda'], name='mpatha', ro='1')

@@ -54,6 +54,17 @@ class LinuxSCSI(scsi_sysfs.ScsiSysfs, scsi_multipath.MultipathCommands):
                                       '--whitelisted', path)
         return out.strip()
 
+    def find_multipath_device(self, device: str) -> Optional[dict[str, Any]]:
+        """Find the map over a device, or that a device is; read from sysfs if it is there.
+
+        :param device: a kernel device such as /dev/sda, or a link to it; multipath is asked
+            for what is none of this host, or has no map
+        :returns: device (/dev/mapper/...), id, name and devices, each of those with
+            device, host, channel, id and lun; None if there is no map
+        :raises CommandExecutionFailed: multipath failed
+        """
+        return self._sysfs_multipath_device(device) or super().find_multipath_device(device)
+
     def flush_device_io(self, device: str) -> None:
         """Write out what the kernel holds back for a device, with two retries.
 

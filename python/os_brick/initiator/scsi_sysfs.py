@@ -122,6 +122,10 @@ class ScsiSysfs(executor.Executor):
         """
         return _native.call(_engine.scsi.multipath_map, list(device_names), _ROOT)
 
+    def _sysfs_multipath_device(self, device: str) -> Optional[dict[str, Any]]:
+        """Describe the map over a device as multipath would, from what the kernel shows."""
+        return _native.call(_engine.scsi.multipath_device, device, _ROOT)
+
     @staticmethod
     def requires_flush(path: str, path_used: Optional[str], was_multipath: bool) -> bool:
         """Tell whether a path has to be flushed before it is removed.

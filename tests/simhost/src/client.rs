@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::commands::{self, Reply};
 use crate::host::{Request, now_ns};
-use crate::iscsiadm;
+use crate::{iscsiadm, multipath};
 
 pub const SOCKET: &str = "/run/simhost/socket";
 const ALONE: Duration = Duration::from_millis(5);
@@ -36,6 +36,7 @@ fn alone(argv: &[String], stdin: &str) -> Reply {
     std::thread::sleep(ALONE);
     let answer = match argv[0].as_str() {
         "iscsiadm" => iscsiadm::run_alone(argv),
+        "multipath" => multipath::listed_in_sysfs(argv),
         "scsi_id" => commands::identity_in_sysfs(argv),
         "tee" => Some(commands::tee_alone(argv, stdin)),
         _ => None,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `multipathd`'s command language (the same on its socket and its command line) and `multipath`.
 
+use std::fs;
+
 use crate::commands::Reply;
 use crate::host::Host;
 use crate::model::{Disk, Map};
@@ -213,6 +215,31 @@ fn topology(host: &Host, map: &Map) -> String {
         text.push_str(&format!("  {edge} {} {} {} active ready running\n", disk.hctl(), disk.name(), disk.dev()));
     }
     text
+}
+
+/// What `multipath -l DISK` prints of the map over a disk, from the files of a generated tree.
+pub fn listed_in_sysfs(argv: &[String]) -> Option<Reply> {
+    let (option, disk) = (argv.get(1)?, argv.get(2)?.strip_prefix("/dev/")?);
+    let names = |directory: String| -> Option<Vec<String>> {
+        let mut names: Vec<String> = fs::read_dir(directory)
+            .ok()?
+            .flatten()
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        Some(names)
+    };
+    let map = names(format!("/sys/block/{disk}/holders"))?.into_iter().next().filter(|_| option == "-l")?;
+    let name = fs::read_to_string(format!("/sys/block/{map}/dm/name")).ok()?;
+    let mut text = format!("{} {map} LIO-ORG,disk\nsize=1G features='0' hwhandler='1 alua' wp=rw\n", name.trim());
+    text.push_str("`-+- policy='service-time 0' prio=0 status=active\n");
+    for path in names(format!("/sys/block/{map}/slaves"))? {
+        let hctl = fs::read_link(format!("/sys/block/{path}/device")).ok()?;
+        let number = fs::read_to_string(format!("/sys/block/{path}/dev")).unwrap_or_default();
+        let hctl = hctl.file_name()?.to_string_lossy().into_owned();
+        text.push_str(&format!("  |- {hctl} {path} {} active undef running\n", number.trim()));
+    }
+    Some(Reply::out(&text))
 }
 
 /// The `multipathd` program: everything after its name is one command.

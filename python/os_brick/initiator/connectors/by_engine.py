@@ -10,11 +10,10 @@ from typing import Any, ClassVar, Optional
 from oslo_config import cfg
 from oslo_log import log as logging
 
-from os_brick import _engine
-from os_brick import _native
 from os_brick import exception
 from os_brick import utils
 from os_brick.initiator import attachment_records
+from os_brick.initiator import listing
 from os_brick.initiator import lock_files
 from os_brick.initiator.connectors import base
 from os_brick.privileged import plain_data
@@ -118,4 +117,4 @@ class ScsiConnector(EngineConnector):
 
     def get_all_available_volumes(self, connection_properties: Optional[dict] = None) -> list[str]:
         """Return the full paths of all links in the search directory."""
-        return list(_native.call(_engine.scsi.entries, self.get_search_path()))
+        return listing.entries(self.get_search_path())
