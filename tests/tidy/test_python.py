@@ -18,7 +18,7 @@ SPAWNERS = {'privileged/rootwrap.py', 'cinderclient-ext/brick_utils.py'}
 READ_ONLY = {
     'fibre_channel': {'volume_paths', 'volume_devices', 'scan_plan'},
     'iscsi': {'volume_paths', 'volume_devices', 'sessions'},
-    'scsi': {'multipath_map', 'identity', 'entries'},
+    'scsi': {'multipath_map', 'multipath_device', 'identity', 'entries'},
     'inventory': {'read', 'orphans'},
 }
 #: Registers a hook, needs no root.
