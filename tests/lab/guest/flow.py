@@ -96,12 +96,11 @@ class DirtyPages:
     """A process that wrote through the page cache and now waits for the array: its data is only in memory."""
 
     def __init__(self, device, megabytes=4, seconds=30):
-        before = _dirty_kilobytes()
         # Closing the device waits for the data.  Without `nocreat` dd would make a file where the device was.
         self._process = subprocess.Popen(
             ['dd', 'if=/dev/zero', f'of={device}', 'bs=1M', f'count={megabytes}', 'conv=notrunc,nocreat'],
             stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        poll.until(lambda: _dirty_kilobytes() - before >= megabytes * 900, seconds, f'pages of {device} are dirty')
+        poll.until(lambda: _unwritten_kilobytes(device) >= megabytes * 900, seconds, f'pages of {device} are dirty')
 
     def ended(self):
         return self._process.poll() is not None
@@ -111,6 +110,11 @@ class DirtyPages:
             self._process.kill()
 
 
-def _dirty_kilobytes():
-    with open('/proc/meminfo') as meminfo:
-        return sum(int(line.split()[1]) for line in meminfo if line.startswith(('Dirty:', 'Writeback:')))
+def _unwritten_kilobytes(device):
+    """What the page cache holds of one device and the device has not taken yet.
+
+    /proc/meminfo counts the pages of all devices, and those of the machine's own disk are written meanwhile.
+    """
+    number = os.stat(device).st_rdev
+    with open(f'/sys/kernel/debug/bdi/{os.major(number)}:{os.minor(number)}/stats') as statistics:
+        return sum(int(line.split()[1]) for line in statistics if line.startswith(('BdiReclaimable:', 'BdiWriteback:')))

@@ -19,6 +19,7 @@ stamp udevd
 modprobe -a virtio_console iscsi_tcp target_core_mod target_core_file iscsi_target_mod sd_mod dm_mod dm_multipath \
     scsi_dh_alua || stamp "a module is missing"
 mountpoint -q /sys/kernel/config || mount -t configfs configfs /sys/kernel/config
+mountpoint -q /sys/kernel/debug || mount -t debugfs debugfs /sys/kernel/debug
 # Creates the fabric's directory, and with it the discovery settings.
 mkdir -p /sys/kernel/config/target/iscsi
 ip link set lo up
